@@ -1,0 +1,392 @@
+"""Arguments and environment -> objects: the only place where things are wired together.
+
+Imports of the network stay inside the functions that need it, so that --help is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from adventure import __version__
+from adventure.errors import UserError
+
+if TYPE_CHECKING:
+    from adventure.master.gamemaster import GameMaster
+    from adventure.play.commands import Console
+    from adventure.play.savefile import Identity
+    from adventure.play.saves import Saves
+    from adventure.play.session import Session
+    from adventure.play.ui import Screen
+    from adventure.world.pack import World
+
+DEFAULT_WORLD = "lantern"
+_ELSEWHERE = {
+    "eval": ("adventure.master.consistency", "measure how well the game master keeps to the rules"),
+    "tune": ("adventure.master.tune", "train a game master"),
+}
+"""Commands whose arguments and work belong to a module: add_arguments(parser) and run(args)."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: {message}; try "{self.prog} --help".\n')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns 0 well, 1 a check that failed, 2 the user's mistake."""
+    from adventure.play.loop import GONE
+
+    try:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"adventure: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return GONE
+    finally:
+        _hush()
+
+
+def _hush() -> None:
+    """A reader that has gone away is no reason for a message from the last flush."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or (
+        arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")
+    ):
+        arguments = ["play", *arguments]
+    args = _parser(arguments[0]).parse_args(arguments)
+    status: int | None = args.run(args)
+    return status or 0
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The arguments; those of `command` alone where they need an import."""
+    parser = _Parser(
+        prog="adventure", description="Text adventures whose game master is an RWKV network."
+    )
+    parser.add_argument("--version", action="version", version=f"adventure {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str
+    ) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=f"{text.capitalize()}."
+        )
+        sub.set_defaults(run=run)
+        return sub
+
+    _play_arguments(add("play", play, "play a world (what happens without a command)"))
+    add("worlds", list_all_worlds, "list the worlds there are")
+    add("saves", list_all_saves, "list the saved games")
+    prompt = add(
+        "prompt", print_prompt, "print a world as the network reads it, and count its tokens"
+    )
+    prompt.add_argument("world", metavar="WORLD")
+    prompt.add_argument(
+        "--model", metavar="PATH", type=Path, help="count with the tokenizer beside this model"
+    )
+    check = add("check", check_world, "look for faults in a world")
+    check.add_argument("world", metavar="WORLD")
+    for name, (module, text) in _ELSEWHERE.items():
+        sub = add(name, _ignore, text)
+        if name == command:
+            owner = importlib.import_module(module)
+            owner.add_arguments(sub)
+            sub.set_defaults(run=owner.run)
+    bench = add("bench", bench_part, "measure the speed of a part")
+    bench.add_argument("part", choices=["kernels"])
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _ignore(args: argparse.Namespace) -> int:
+    """Stands in for a command that isn't the one being run."""
+    return 0
+
+
+def _play_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "world", metavar="WORLD", nargs="?", help=f"a name or a folder (default: {DEFAULT_WORLD})"
+    )
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--load", metavar="SAVE", help="begin with a saved game")
+    begin.add_argument(
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        help="go on where this world was last left, without asking",
+    )
+    begin.add_argument("--new", action="store_true", help="begin a new game, without asking")
+    parser.add_argument(
+        "--model",
+        metavar="PATH",
+        type=Path,
+        help="a game master of your own, tokenizer.json beside it",
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=_seed,
+        help="of the randomness, where the temperature is above 0",
+    )
+    parser.add_argument(
+        "--temperature",
+        metavar="X",
+        type=_temperature,
+        help="0 (default): always the likeliest word",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="no escapes, no redraws: for screen readers and logs"
+    )
+    parser.add_argument(
+        "--script",
+        metavar="FILE",
+        help="commands from a file, - for standard input; # begins a comment",
+    )
+    parser.add_argument(
+        "--transcript", metavar="FILE", type=Path, help="write the game down, at the end of a file"
+    )
+    parser.add_argument(
+        "--show-records", action="store_true", help="show the game master's hidden records"
+    )
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
+    return int(text)
+
+
+def _temperature(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    return number
+
+
+# -- play ----------------------------------------------------------------------------------------
+
+
+def play(args: argparse.Namespace) -> int:
+    """Wire up a game and play it."""
+    from adventure.play.loop import begin, run
+    from adventure.play.saves import Saves, find_save, read_saved
+    from adventure.world.pack import find_world, load_world
+
+    chosen = read_saved(find_save(saves_folder(), args.load)) if args.load else None
+    name = args.world or (chosen.about.identity.world if chosen else DEFAULT_WORLD)
+    world = load_world(find_world(name))
+    script = _open_script(args.script)
+    console: Console | None = None
+    screen = _screen(args, world, script, lambda: console.words if console else ((), ()))
+    master, weights, tokenizer = load_master(world, args.model)
+    saves = Saves(saves_folder(), _identity(world, weights, tokenizer))
+    session = _session(args, world, master, screen)
+    console = _console(args, session, saves, screen)
+    greeting = begin(console, screen, load=args.load, go_on=args.go_on, new=args.new)
+    if args.temperature is not None:
+        session.use_sampler({"temperature": args.temperature})
+    if args.seed is not None:
+        session.reseed(args.seed)
+    return run(console, screen, greeting)
+
+
+def _open_script(name: str | None) -> TextIO | None:
+    """Where commands come from when nobody types them; None: from a person at a terminal."""
+    if name is None and sys.stdin.isatty():
+        return None
+    if name is None or name == "-":
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="replace")
+        return sys.stdin
+    try:
+        return Path(name).open(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f'Can\'t read the script "{name}": {error.strerror or error}.') from error
+
+
+def _screen(
+    args: argparse.Namespace,
+    world: World,
+    script: TextIO | None,
+    words: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
+) -> Screen:
+    from adventure.play.ui import PlainScreen, RichScreen
+
+    rooms = [room.name for room in world.rooms]
+    simple = os.environ.get("TERM", "") in ("dumb", "unknown") or not sys.stdout.isatty()
+    if script is None and not args.plain and not simple:
+        return RichScreen(words, rooms)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    return PlainScreen(
+        script or sys.stdin, sys.stdout, sys.stderr, scripted=script is not None, rooms=rooms
+    )
+
+
+def load_master(world: World, path: Path | None) -> tuple[GameMaster, str, str]:
+    """The game master of a world, and the hashes of its weights and tokenizer. Raises UserError."""
+    from adventure.master.gamemaster import GameMaster
+    from engine.checkpoint import load_model, weights_hash
+    from engine.tokenizer import Tokenizer
+
+    path = path or default_model()
+    model = load_model(path)
+    tokenizer = Tokenizer.from_file(path.with_name("tokenizer.json"))
+    weights = weights_hash(path)
+    return GameMaster(model, tokenizer, world, weights=weights), weights, tokenizer.hash
+
+
+def default_model() -> Path:
+    """The game master that comes with the program."""
+    from importlib import resources
+
+    return Path(str(resources.files("adventure"))) / "master" / "weights" / "master.safetensors"
+
+
+def _identity(world: World, weights: str, tokenizer: str) -> Identity:
+    from adventure.play.savefile import Identity
+    from adventure.world.prompt import PROTOCOL
+
+    return Identity(world.name, world.title, world.digest, weights, tokenizer, PROTOCOL)
+
+
+def _session(args: argparse.Namespace, world: World, master: GameMaster, screen: Screen) -> Session:
+    from adventure.play.session import Session
+
+    progress = screen.progress()
+    try:
+        opening = master.opening(progress, cache_folder())
+    finally:
+        progress.close()
+    seed = time.time_ns() % (1 << 31) if args.seed is None else args.seed
+    return Session(world, master, opening, seed, {"temperature": args.temperature or 0.0})
+
+
+def _console(args: argparse.Namespace, session: Session, saves: Saves, screen: Screen) -> Console:
+    from adventure.play.commands import Console
+
+    console = Console(session, saves, screen.interactive or args.go_on, args.show_records)
+    if args.transcript:
+        console.start_transcript(args.transcript)
+    return console
+
+
+# -- the other commands --------------------------------------------------------------------------
+
+
+def list_all_worlds(args: argparse.Namespace) -> int:
+    """One line a world; a faulty one says what is wrong."""
+    from adventure.world.pack import list_worlds, load_world
+
+    for folder in list_worlds():
+        try:
+            world = load_world(folder)
+        except UserError as error:
+            print(f"{folder.name:<16} (faulty) {error}")
+            continue
+        headline = f": {world.headline}" if world.headline else ""
+        size = f"{len(world.rooms)} rooms, {len(world.things)} things"
+        print(f"{folder.name:<16} {world.title}{headline} ({size})")
+    return 0
+
+
+def list_all_saves(args: argparse.Namespace) -> int:
+    """One line a saved game, the latest first."""
+    from adventure.play.saves import list_saves
+
+    found = list_saves(saves_folder())
+    if not found:
+        print(f"There are no saved games in {saves_folder()} yet.")
+    for saved in found:
+        about = saved.about
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.time))
+        print(f"{saved.name:<28} {when}  {about.identity.title}: {about.room}, turn {about.turns}")
+    return 0
+
+
+def print_prompt(args: argparse.Namespace) -> int:
+    """The pack's text on standard output, its length in tokens on standard error."""
+    from adventure.world.pack import find_world, load_world
+    from adventure.world.prompt import pack_text
+    from engine.tokenizer import Tokenizer
+
+    text = pack_text(load_world(find_world(args.world)))
+    print(text, end="")
+    sys.stdout.flush()
+    tokenizer = Tokenizer.from_file((args.model or default_model()).with_name("tokenizer.json"))
+    print(f"{len(tokenizer.encode(text)):,} tokens", file=sys.stderr)
+    return 0
+
+
+def check_world(args: argparse.Namespace) -> int:
+    """Load a world; the first fault found is an error."""
+    from adventure.world.pack import find_world, load_world
+
+    world = load_world(find_world(args.world))
+    print(f"{world.title}: no faults found.")
+    return 0
+
+
+def bench_part(args: argparse.Namespace) -> int:
+    """Measure, and print what the module measured."""
+    from engine.kernels_bench import bench
+
+    if not args.json:
+        bench()
+        return 0
+    with contextlib.redirect_stdout(io.StringIO()):  # the table
+        rows = bench()
+    print(json.dumps({args.part: rows}))
+    return 0
+
+
+# -- where things lie ----------------------------------------------------------------------------
+
+
+def saves_folder() -> Path:
+    """ADVENTURE_SAVES, else the checkout's saves/, else a folder of the user's."""
+    if os.environ.get("ADVENTURE_SAVES"):
+        return Path(os.environ["ADVENTURE_SAVES"]).expanduser()
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "saves"
+    return _user_folder("XDG_DATA_HOME", ".local/share") / "saves"
+
+
+def cache_folder() -> Path:
+    """Where openings are kept, so that a world is read only once."""
+    return _user_folder("XDG_CACHE_HOME", ".cache")
+
+
+def _user_folder(variable: str, otherwise: str) -> Path:
+    base = os.environ.get(variable, "")
+    return (Path(base) if base.startswith("/") else Path.home() / otherwise) / "adventure-rwkv"

@@ -1,0 +1,1 @@
+"""The game master: its corpus, training, judging, and the turns it plays."""

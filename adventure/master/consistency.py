@@ -1,0 +1,265 @@
+"""The consistency benchmark (`adventure eval`): a master plays, the referee judges. Knows no training.
+
+Self-fed: what the master said is what it goes on from. Each reply is judged twice: against the true
+history, and against the world that the master's own records described just before the turn; the second
+is what a player perceives once something has gone wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adventure.errors import TrainError
+from adventure.master.gamemaster import GameMaster, Position
+from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
+from adventure.referee.rules import Outcome, play, start
+from adventure.world.grammar import Rejection, parse
+from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
+from adventure.world.pack import World, find_world, load_world
+from adventure.world.prompt import Records
+from engine.rwkv.v7 import RWKV7
+from engine.tokenizer import Tokenizer
+
+WINDOWS = ((1, 20), (21, 100), (101, 300), (301, 1000), (1001, 10_000))
+PLAYERS = ("legal", "goal", "curious")
+EVAL_SEED = 77_000_000
+"""Worlds judged here are drawn from seeds that training never uses."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `adventure eval`."""
+    parser.add_argument("--model", metavar="FILE", help="a checkpoint, tokenizer.json beside it (default: the shipped master)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--world", help="judge one world instead of random ones")
+    what.add_argument("--random", type=int, default=0, metavar="N", help="this many random worlds (default: one a game)")
+    parser.add_argument("--walk", metavar="FILE", help="commands to give, one a line (with --world)")
+    parser.add_argument("--held-out", choices=("words", "sizes", "none"), default="words", help="what the random worlds have that training never showed (default: %(default)s)")
+    parser.add_argument("--player", choices=(*PLAYERS, "all"), default="all", help="who gives the commands; all: in turn (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=100, help="a game (default: %(default)s)")
+    parser.add_argument("--games", type=int, default=24, help="played in step (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="for the arithmetic; 0: all cores")
+    parser.add_argument("--errors", type=int, default=0, metavar="N", help="show the first wrong turn of N games")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play and judge; prints the table. Raises UserError on the user's mistakes."""
+    from engine import load_model
+
+    if args.games < 1 or args.turns < 1:
+        raise TrainError("--games and --turns must be at least 1.")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    weights = Path(args.model) if args.model else Path(__file__).parent / "weights" / "master.safetensors"
+    model = load_model(weights)
+    tokenizer = Tokenizer.from_file(weights.with_name("tokenizer.json"))
+    world = load_world(find_world(args.world)) if args.world else None
+    if args.walk:
+        if world is None:
+            raise TrainError("--walk needs --world: the world in which the commands are given.")
+        args.walk = read_walk(Path(args.walk), world)
+        args.player, args.games, args.turns = "walk", 1, len(args.walk)
+    report = judge(model, tokenizer, args, world)
+    print(json.dumps(report.figures(), indent=1) if args.json else report.table())
+    for text in report.first_errors[: args.errors]:
+        print(text)
+    return 0
+
+
+def read_walk(file: Path, world: World) -> list[str]:
+    """The canonical commands of a played game. Raises TrainError for a line that isn't one."""
+    try:
+        typed = [line.strip() for line in file.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainError(f"Can't read the walk {file}: {error}.") from error
+    commands = list[str]()
+    for text in typed:
+        if text and not text.startswith("#"):
+            command = parse(text, world)
+            if isinstance(command, Rejection):
+                raise TrainError(f"{file}: {text!r} is no command of this world: {command.text}")
+            commands.append(command.line)
+    return commands
+
+
+@dataclass
+class Game:
+    """One game being judged: what is true, and what the master goes on from."""
+
+    world: World
+    master: GameMaster
+    player: Player
+    rng: random.Random
+    truth: Records
+    position: Position
+    first_wrong: int = 0
+    played: int = 0
+    over: bool = False
+
+
+@dataclass
+class Report:
+    """Counts of turns by (window or kind): all, exact against the truth, exact against own records."""
+
+    turns: Counter[str] = field(default_factory=Counter)
+    exact: Counter[str] = field(default_factory=Counter)
+    own: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    kinds_exact: Counter[str] = field(default_factory=Counter)
+    survival: list[tuple[int, bool]] = field(default_factory=list)
+    first_errors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, turn: int, kind: str, exact: bool, own: bool) -> None:
+        """Count one turn, by its number from 1."""
+        window = next(f"{a}-{b}" for a, b in WINDOWS if a <= turn <= b)
+        for counter, hit in ((self.turns, True), (self.exact, exact), (self.own, own)):
+            counter[window] += hit
+            counter["all"] += hit
+        self.kinds[kind] += 1
+        self.kinds_exact[kind] += exact
+
+    def figures(self) -> dict[str, Any]:
+        """Everything as plain numbers."""
+        return {
+            **self.about,
+            "seconds": round(self.seconds, 1),
+            "windows": {
+                w: {"turns": n, "exact": self.exact[w] / n, "exact_by_own_records": self.own[w] / n}
+                for w, n in self.turns.items()
+            },
+            "kinds": {k: {"turns": n, "exact": self.kinds_exact[k] / n} for k, n in sorted(self.kinds.items())},
+            "median_turns_to_first_wrong": self.median_survival(),
+            "games_without_a_wrong_turn": sum(not wrong for _, wrong in self.survival),
+            "games": len(self.survival),
+        }
+
+    def median_survival(self) -> float | None:
+        """Kaplan-Meier: the turn by which half of the games have had a wrong reply; None if fewer have."""
+        alive, share = len(self.survival), 1.0
+        for turn, wrong in sorted(self.survival, key=lambda s: (s[0], not s[1])):
+            if wrong:
+                share *= 1 - 1 / alive
+            alive -= 1
+            if share <= 0.5:
+                return turn
+        return None
+
+    def table(self) -> str:
+        """The same for people."""
+        lines = [", ".join(f"{k} {v}" for k, v in self.about.items()) + f" ({self.seconds:.0f} s)", ""]
+        lines.append(f"{'turns':>12} {'judged':>8} {'exact':>8} {'by own records':>15}")
+        for window in [*(f"{a}-{b}" for a, b in WINDOWS), "all"]:
+            n = self.turns[window]
+            if n:
+                lines.append(f"{window:>12} {n:8d} {self.exact[window] / n:8.2%} {self.own[window] / n:15.2%}")
+        lines.append(f"\n{'kind of command':>24} {'judged':>8} {'exact':>8}")
+        for kind, n in self.kinds.most_common():
+            lines.append(f"{kind:>24} {n:8d} {self.kinds_exact[kind] / n:8.2%}")
+        median = self.median_survival()
+        clean = sum(not wrong for _, wrong in self.survival)
+        lines.append(
+            f"\ngames without a wrong turn: {clean} of {len(self.survival)}; "
+            f"median turns to the first: {median if median is not None else 'not reached'}"
+        )
+        return "\n".join(lines)
+
+
+def judge(model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None) -> Report:
+    """Play args.games games of args.turns turns in step, and count."""
+    report, began = Report(), time.time()
+    what = args.world or f"random, held-out {args.held_out}"
+    report.about = {"worlds": what, "player": args.player, "games": args.games, "seed": args.seed}
+    games = _make_games(model, tokenizer, args, world)
+    for turn in range(1, args.turns + 1):
+        live = [g for g in games if not g.over]
+        if not live:
+            break
+        _one_turn(live, turn, report)
+        if not args.json and turn % 50 == 0:
+            exact = report.exact["all"] / report.turns["all"]
+            print(f"turn {turn}: {exact:.2%} exact so far, {time.time() - began:.0f} s", file=sys.stderr)
+    report.survival = [(g.first_wrong or g.played, bool(g.first_wrong)) for g in games]
+    report.seconds = time.time() - began
+    return report
+
+
+def _make_games(model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None) -> list[Game]:
+    count = args.random or args.games
+    if world:
+        worlds = [world]
+    else:
+        rooms = LARGER_ROOMS if args.held_out == "sizes" else TRAIN_ROOMS
+        worlds = [
+            random_world(EVAL_SEED + 100_000 * args.seed + i, held_out=args.held_out == "words", rooms=rooms)
+            for i in range(count)
+        ]
+    masters = [GameMaster(model, tokenizer, w) for w in worlds]
+    players = PLAYERS if args.player == "all" else (args.player,)
+    steps = iter(args.walk or ())
+    made = {"walk": lambda: lambda *_: next(steps), "legal": lambda: legal_player, "goal": GoalPlayer, "curious": CuriousPlayer}
+    return [
+        Game(
+            worlds[i % len(worlds)], masters[i % len(worlds)], made[players[i % len(players)]](),
+            random.Random(f"game-{args.seed}-{i}"), start(worlds[i % len(worlds)]), masters[i % len(worlds)].opening(),
+        )
+        for i in range(args.games)
+    ]  # fmt: skip
+
+
+def _one_turn(live: Sequence[Game], turn: int, report: Report) -> None:
+    lines = [g.player(g.world, g.truth, g.rng) for g in live]
+    told = live[0].master.play_batch([g.position for g in live], lines)
+    for game, line, (reply, said, position) in zip(live, lines, told, strict=True):
+        outcome = play(game.world, game.truth, line)
+        wanted = outcome.reply + "\n"
+        exact = reply == wanted
+        report.note(turn, _kind(outcome), exact, exact or reply == _by_own_records(game, line))
+        if not exact and not game.first_wrong:
+            game.first_wrong = turn
+            report.first_errors.append(_describe(turn, line, outcome, reply, said))
+        game.played = turn
+        game.truth = outcome.records
+        game.position = game.master.settle(position)
+        game.over = outcome.records["Game"][0] != "on"
+
+
+def _kind(outcome: Outcome) -> str:
+    """Lists that are empty are a kind of their own: boilerplate must not pass for memory."""
+    if outcome.kind in ("inventory", "score") and "nothing" in outcome.reply:
+        return f"{outcome.kind} (empty)"
+    return outcome.kind
+
+
+def _by_own_records(game: Game, line: str) -> str | None:
+    """What the referee would have said in the world as the master's own records describe it."""
+    try:
+        return play(game.world, game.position.records, line).reply + "\n"
+    except (KeyError, IndexError, StopIteration):
+        return None
+
+
+def _describe(turn: int, line: str, outcome: Outcome, reply: str, said: list[str]) -> str:
+    got, want = "\n".join(said), "\n".join(outcome.lines)
+    return (
+        f"\n-- turn {turn}: {line} [{outcome.kind}]\nwanted:\n{want}\n| {outcome.reply}\ngot:\n{got}\n| {reply}"
+    )
+
+
+if __name__ == "__main__":
+    cli = argparse.ArgumentParser()
+    add_arguments(cli)
+    sys.exit(run(cli.parse_args()))

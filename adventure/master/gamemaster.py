@@ -1,0 +1,265 @@
+"""The game master: a network and a world -> turns. Knows the turn protocol, no player and no screen.
+
+A turn is read into the state, its records and reply are decoded from it, and the position after it is
+a new value; the one before stays as it was, which is what makes undo and probes free.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from adventure.world.pack import World
+from adventure.world.prompt import (
+    END, PROTOCOL, SAY, Records, changed_keys, command_text, initial_records, memory_text, pack_text, parse_record,
+)  # fmt: skip
+from engine.errors import SnapshotError
+from engine.generate import decode, prefill, step
+from engine.rwkv.state import State
+from engine.rwkv.v7 import RWKV7
+from engine.sampler import Sampler, make_sampler
+from engine.snapshot import Snapshot
+from engine.tokenizer import StreamDecoder, Tokenizer
+
+SEGMENT_TURNS = 12
+"""A segment ends after this many turns: the next one starts from the opening and the memory in words."""
+LONGEST_REPLY = 900
+"""Tokens; more than the longest prose a pack may hold. A reply cut here is a fault of the network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """All that a game master needs to go on from here exactly.
+
+    state (batch 1), logits (V,) after the last token read, records: the latest under every key,
+    changed: keys that have changed since the opening, in order of last change, turns: played in
+    this segment.
+    """
+
+    state: State
+    logits: Tensor
+    records: Records
+    changed: tuple[str, ...] = ()
+    turns: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the game has ended."""
+        return self.records.get("Game", ("on",))[0] != "on"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A bit of a reply as it is decoded: of a hidden record line, or of the visible text."""
+
+    kind: Literal["record", "text"]
+    text: str
+
+
+class GameMaster:
+    """Plays one world with one network; holds no game, so that one serves many."""
+
+    def __init__(
+        self, model: RWKV7, tokenizer: Tokenizer, world: World, sampler: Sampler | None = None, weights: str = ""
+    ) -> None:
+        self.model, self.tokenizer, self.world = model, tokenizer, world
+        self.sampler = sampler or make_sampler()
+        self.weights = weights
+        self.prompt = pack_text(world)
+        self.say, self.end = tokenizer.id_of(SAY), tokenizer.id_of(END)
+        self._opening: Position | None = None
+
+    # -- the world's opening ---------------------------------------------------------------------
+
+    def opening(
+        self, progress: Callable[[int, int], None] | None = None, cache_dir: Path | None = None
+    ) -> Position:
+        """The position after the pack is read, from `cache_dir` if it holds it, else by prefill."""
+        if self._opening is None:
+            cached = cache_dir / f"{self.opening_hash}.opening" if cache_dir else None
+            self._opening = self._read_opening(cached) if cached else None
+            if self._opening is None:
+                tokens = torch.tensor([self.tokenizer.encode(self.prompt)])
+                logits, state = prefill(self.model, tokens, self.model.initial_state(1), progress=progress)
+                self._opening = Position(state, logits[0], initial_records(self.world))
+                if cached:
+                    self._write_opening(cached, self._opening)
+        return self._opening
+
+    @property
+    def opening_hash(self) -> str:
+        """Of everything that the opening follows from: weights, tokenizer, prompt, protocol."""
+        parts = (self.weights, self.tokenizer.hash, self.prompt, str(PROTOCOL))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+    def _read_opening(self, file: Path) -> Position | None:
+        """A cache that can't be used, for whatever reason, is as good as none: it is made anew."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(file, "pt") as opened:
+                meta = json.loads((opened.metadata() or {})["meta"])
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            return self.position_from_parts(tensors, meta)
+        except (OSError, SafetensorError, KeyError, ValueError, SnapshotError):
+            return None
+
+    def _write_opening(self, file: Path, position: Position) -> None:
+        from safetensors.torch import save_file
+
+        tensors, meta = self.position_to_file_parts(position)
+        temporary = file.with_suffix(".tmp")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, temporary, {"meta": json.dumps(meta)})
+            temporary.replace(file)
+        except OSError:  # a full or read-only disk only costs time at the next start
+            temporary.unlink(missing_ok=True)
+
+    # -- turns -----------------------------------------------------------------------------------
+
+    def turn(self, position: Position, line: str, generator: Generator | None = None) -> Turn:
+        """Put a canonical command; iterate the result for the reply as it is decoded."""
+        return Turn(self, position, line, generator)
+
+    def settle(self, position: Position) -> Position:
+        """End the segment if it is full: go on from the opening and the memory in words."""
+        if position.turns < SEGMENT_TURNS or position.over:
+            return position
+        opening = self.opening()
+        text = memory_text(position.records, position.changed)
+        if not text:
+            return dataclasses.replace(opening, records=position.records)
+        tokens = torch.tensor([self.tokenizer.encode(text)])
+        logits, state = prefill(self.model, tokens, opening.state)
+        return Position(state, logits[0], position.records, position.changed)
+
+    def after(
+        self, position: Position, state: State, logits: Tensor, lines: Sequence[str]
+    ) -> Position:
+        """The position after a turn in which the master said these record lines."""
+        records = dict(position.records)
+        for line in lines:
+            record = parse_record(line)
+            if record and (record[1] or record[0] in records):
+                records[record[0]] = record[1]
+        changed = tuple(changed_keys(list(position.changed), position.records, records))
+        return Position(state, logits, records, changed, position.turns + 1)
+
+    def play_batch(self, positions: Sequence[Position], lines: Sequence[str]) -> list[tuple[str, list[str], Position]]:
+        """One turn of many games in step, greedily: (visible reply, record lines, position) of each."""
+        read = [
+            prefill(self.model, torch.tensor([self.tokenizer.encode(command_text(line))]), position.state)
+            for line, position in zip(lines, positions, strict=True)
+        ]
+        state, logits = State.stack([s for _, s in read]), torch.cat([row for row, _ in read])
+        live, told = list(range(len(lines))), [list[int]() for _ in lines]
+        done: dict[int, tuple[State, Tensor]] = {}
+        while live:
+            tokens = logits.argmax(-1)
+            logits, state = step(self.model, tokens, state)
+            for row, token in enumerate(tokens.tolist()):
+                told[live[row]].append(token)
+            stay = [r for r, i in enumerate(live) if told[i][-1] != self.end and len(told[i]) < LONGEST_REPLY]
+            if len(stay) < len(live):
+                for row in set(range(len(live))) - set(stay):
+                    done[live[row]] = (state.select([row]), logits[row])
+                if not stay:
+                    break
+                state, logits, live = state.select(stay), logits[stay], [live[r] for r in stay]
+        return [self._finished(positions[i], told[i], *done[i]) for i in range(len(lines))]
+
+    def _finished(
+        self, position: Position, told: list[int], state: State, logits: Tensor
+    ) -> tuple[str, list[str], Position]:
+        at = told.index(self.say) if self.say in told else len(told)
+        lines = self.tokenizer.decode(told[:at]).splitlines()
+        visible = [t for t in told[at + 1 :] if t != self.end]
+        return self.tokenizer.decode(visible), lines, self.after(position, state, logits, lines)
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def position_to_file_parts(self, position: Position) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What a file has to hold for `position_from_parts` to rebuild it bit for bit."""
+        extra = {
+            "records": {key: list(items) for key, items in position.records.items()},
+            "changed": list(position.changed),
+            "turns": position.turns,
+        }
+        return Snapshot(position.state, position.logits, extra=extra).to_tensors()
+
+    def position_from_parts(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Position:
+        """Rebuild a position. Raises SnapshotError where the parts don't fit this network."""
+        snapshot = Snapshot.from_tensors(tensors, meta)
+        wanted = self.model.initial_state(1)
+        shapes = {name: t.shape for name, t in wanted.tensors.items()}
+        found = {name: t.shape for name, t in snapshot.state.tensors.items()}
+        if shapes != found or (snapshot.state.hints is None) != (wanted.hints is None):
+            raise SnapshotError("The saved state has the shape of another network; use the model it was made with.")
+        extra = snapshot.extra
+        records = {key: tuple(items) for key, items in extra["records"].items()}
+        return Position(snapshot.state, snapshot.logits, records, tuple(extra["changed"]), int(extra["turns"]))
+
+
+class Turn:
+    """One turn, decoded as it is iterated. Afterwards: position, reply, records (the hidden lines)."""
+
+    def __init__(self, master: GameMaster, position: Position, line: str, generator: Generator | None) -> None:
+        self._master, self._before, self._line, self._generator = master, position, line, generator
+        self.position = position
+        self.reply = ""
+        self.records: list[str] = []
+
+    def __iter__(self) -> Iterator[Piece]:
+        m = self._master
+        tokens = torch.tensor([m.tokenizer.encode(command_text(self._line))])
+        logits, state = prefill(m.model, tokens, self._before.state)
+        decoder, text, hidden = StreamDecoder(m.tokenizer), _Lines(), ""
+        visible = False
+        row = logits[0]
+        for token, row, state in decode(
+            m.model, row, state, m.sampler, self._generator, stop={m.end}, limit=LONGEST_REPLY
+        ):
+            if token == m.end:
+                break
+            if token == m.say:
+                visible = True
+                continue
+            piece = decoder.push(token)
+            if not visible:
+                hidden += piece
+                if piece:
+                    yield Piece("record", piece)
+                continue
+            shown = text.push(piece)
+            if shown:
+                self.reply += shown
+                yield Piece("text", shown)
+        self.records = hidden.splitlines()
+        self.position = m.after(self._before, state, row, self.records)
+
+
+class _Lines:
+    """Takes off the space that begins each line, and holds a newline back until something follows."""
+
+    def __init__(self) -> None:
+        self._start, self._held = True, ""
+
+    def push(self, piece: str) -> str:
+        out = ""
+        for char in piece:
+            if char == "\n":
+                self._held, self._start = self._held + char, True
+            elif self._start and char == " ":
+                self._start = False
+            else:
+                out, self._held, self._start = out + self._held + char, "", False
+        return out

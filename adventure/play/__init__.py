@@ -1,0 +1,1 @@
+"""Playing: the session, its saves, and the terminal around them."""

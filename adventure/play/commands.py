@@ -1,0 +1,321 @@
+"""What players say to the program rather than to the game: SAVE, UNDO, QUIT and so on; and the one
+object a terminal talks to. Takes no game time and no model time; knows no network and no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adventure import __version__
+from adventure.errors import SaveError
+from adventure.play.transcript import Said, TranscriptFile, clean
+from adventure.world.grammar import KNOWN_VERBS, LONGEST
+
+if TYPE_CHECKING:
+    from adventure.play.saves import Saves
+    from adventure.play.session import Session
+
+QUIT_QUESTION = "Are you sure you want to quit?"
+GAME_OVER = "The game is over: you can RESTART, RESTORE a saved game, UNDO the last turn, or QUIT."
+HELP = " ".join(
+    """\
+Move with NORTH, SOUTH, EAST, WEST, UP, DOWN and so on (N, S, E, W, U, D for short). LOOK (L) shows
+where you are, EXAMINE (X) shows a thing, INVENTORY (I) what you carry. You can TAKE, DROP, OPEN,
+CLOSE, LOCK and UNLOCK things, as in "unlock door with brass key"; WAIT (Z); and ask for the SCORE.
+@
+Several commands go on one line: "north. take lamp then east". TAKE ALL and DROP ALL do what they
+say, IT is the thing you named last, AGAIN (G) repeats the last command, OOPS and a word corrects a
+word that was not understood.
+@
+SAVE and RESTORE, each with a name if you like; SAVES lists them; UNDO takes a turn back, as often
+as you like; RESTART; QUIT. TRANSCRIPT ON with the name of a file writes the game down, TRANSCRIPT
+OFF stops. RECORDS ON shows what the game master notes down to itself. VERSION.""".split()
+).replace(" @ ", "\n\n")
+_MEANS = {
+    "save": "save", "restore": "restore", "load": "restore", "undo": "undo", "restart": "restart",
+    "quit": "quit", "q": "quit", "help": "help", "?": "help", "transcript": "transcript",
+    "script": "transcript", "unscript": "unscript", "records": "records", "version": "version",
+    "saves": "saves",
+}  # fmt: skip
+_WITH_ARGUMENT = ("save", "restore", "transcript", "records")
+META_VERBS = tuple(word for word in _MEANS if len(word) > 1)
+
+
+@dataclass(frozen=True)
+class Meta:
+    """A command to the program: its verb, and what follows it as typed."""
+
+    verb: str
+    argument: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """The status line."""
+
+    left: str
+    right: str
+
+
+def read_meta(text: str) -> Meta | None:
+    """None for a command that is meant for the game."""
+    first, _, rest = text.strip().partition(" ")
+    verb = _MEANS.get(first.lower())
+    if verb is None or (rest and verb not in _WITH_ARGUMENT):
+        return None
+    return Meta(verb, rest.strip())
+
+
+def note(text: str) -> list[Said]:
+    """The program's own words."""
+    return [Said("note", text)]
+
+
+class Console:
+    """A session with its saves and transcript: text in, pieces of text out.
+
+    autosave: write the game to the disk after every turn, so that it can be gone on with.
+    """
+
+    def __init__(
+        self, session: Session, saves: Saves, autosave: bool, show_records: bool = False
+    ) -> None:
+        self.session, self.saves, self.keeps = session, saves, autosave
+        self.show_records = show_records
+        self.transcript = TranscriptFile()
+        self.finished = False
+        self._asked: Callable[[], Iterable[Said]] | None = None
+        self._name = ""  # of the save that this game was last written to or read from
+        self._kept = session.position
+        self._fault = ""  # why the game can't be kept at present
+        self._news: list[Said] = []
+        self._moved = self._left = False
+
+    @property
+    def asking(self) -> bool:
+        """Whether a question is waiting for yes or no."""
+        return self._asked is not None
+
+    @property
+    def status(self) -> Status:
+        session = self.session
+        score = f"Score {session.score}/{session.max_score}  " if session.max_score else ""
+        return Status(session.room, f"{score}Turns {session.turns}")
+
+    @property
+    def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Verbs, and the names that the player has read: nothing that would give something away."""
+        return (*KNOWN_VERBS, *META_VERBS), tuple(sorted(self.session.shown))
+
+    # -- what goes to the page -------------------------------------------------------------------
+
+    def start_transcript(self, path: Path) -> None:
+        """Write the game down from now on. Raises SaveError."""
+        self.transcript.start(path, clean(self.session.world.title))
+
+    def introduction(self, remark: str = "") -> Iterator[Said]:
+        """What a new game begins with, after a remark."""
+        yield from self._page([*(note(remark) if remark else ()), *self.session.introduction()], "")
+
+    def going_on(self, when: str) -> Iterator[Said]:
+        """What a game that was left begins with."""
+        yield from self._page([Said("heading", clean(self.session.world.title)), *note(when)], "")
+        yield from self._page(note(GAME_OVER) if self.session.over else self.session.look(), "")
+
+    def play(self, text: str) -> Iterator[Said]:
+        """Answer one line. A turn that is abandoned in the middle is not played."""
+        text = clean(text).replace("\n", " ").strip()
+        yield from self._page(self._answer(text), f"> {text[:LONGEST]}\n")
+
+    def _page(self, pieces: Iterable[Said], typed: str) -> Iterator[Said]:
+        """Pass pieces on, keep the game after each turn, write the transcript."""
+        page = [typed]
+        try:
+            for said in pieces:
+                if said.kind != "record" or self.show_records:
+                    page.append(said.text if said.kind == "text" else f"\n{said.text}\n")
+                    yield said
+                self._keep()
+        finally:
+            self._keep()
+        try:
+            if self.transcript.on:
+                self.transcript.write("".join(page).strip("\n") + "\n\n")
+        except SaveError as error:
+            self._news += note(str(error))
+        news, self._news = self._news, []
+        yield from news
+
+    def _answer(self, text: str) -> Iterator[Said]:
+        if len(text) > LONGEST:
+            yield from note(f"That is {len(text)} characters long; please say it in {LONGEST}.")
+            return
+        was_over = self.session.over
+        meta = read_meta(text)
+        if meta and meta.argument:  # a name may hold dots, which part commands elsewhere
+            yield from self._aside(text) or ()
+            return
+        yield from self.session.play(text, self._aside)
+        if self.session.over and not was_over:
+            yield from note(GAME_OVER)
+
+    def _aside(self, command: str) -> Iterable[Said] | None:
+        if self.finished:
+            return ()
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            if command.lower() in ("y", "yes"):
+                return asked()
+            if command.lower() in ("n", "no", ""):
+                return note("The game goes on.")
+        meta = read_meta(command)
+        if meta is not None:
+            try:
+                return getattr(self, f"_do_{meta.verb}")(meta.argument)
+            except SaveError as error:
+                return note(str(error))
+        return note(GAME_OVER) if self.session.over else None
+
+    # -- keeping the game ------------------------------------------------------------------------
+
+    def _keep(self, leaving: bool = False) -> None:
+        """Write the autosave if the game has moved; a fault is told once."""
+        if not self.keeps or (self._kept is self.session.position and not leaving):
+            return
+        self._moved = True
+        try:
+            self.saves.autosave(self.session, leaving)
+            self._fault = ""
+        except SaveError as error:
+            if self._fault != str(error):
+                self._fault = str(error)
+                self._news += note(self._fault)
+        self._kept = self.session.position
+
+    def leave(self) -> str:
+        """Keep the game for the next time and close the transcript; what went wrong, or nothing."""
+        if self._moved and not self._left:
+            self._keep(leaving=True)
+        self._left = True
+        self.transcript.stop()
+        return self._fault
+
+    # -- the commands ----------------------------------------------------------------------------
+
+    def _do_save(self, name: str) -> Iterable[Said]:
+        name = name or self._name or self._default_name
+        there = self.saves.existing(name)
+        if there is None or name == self._name:
+            return self._save(name)
+        self._asked = lambda: self._try_save(name)
+        about = there.about
+        other = (
+            ""
+            if about.identity.digest == self.saves.identity.digest
+            else f"{about.identity.title}, "
+        )
+        what = f"{other}{about.room}, turn {about.turns}"
+        return note(f'There is a save "{name}" already ({what}). Replace it?')
+
+    def _try_save(self, name: str) -> Iterable[Said]:
+        try:
+            return self._save(name)
+        except SaveError as error:
+            return note(str(error))
+
+    def _save(self, name: str) -> Iterable[Said]:
+        self.saves.save(name, self.session)
+        self._name = name
+        return note(f'[Saved as "{name}".]')
+
+    @property
+    def _default_name(self) -> str:
+        return self.saves.identity.world or "game"
+
+    def _do_restore(self, name: str) -> Iterable[Said]:
+        return self.restore(name or self._name or self._default_name)
+
+    def restore(self, name: str) -> list[Said]:
+        """Go on with a saved game. Raises SaveError; then this game goes on."""
+        self.session.resume(self.saves.load(name, self.session))
+        self.saves.go_on(same=False)  # the game that is left here stays on the disk
+        self._name = name
+        self._asked = None
+        place = Said("heading", self.session.room)
+        return [place, *note(f'[Restored "{name}": turn {self.session.turns}.]')]
+
+    def go_on(self) -> None:
+        """Go on with the game that was left last. Raises SaveError when it can't be restored."""
+        self.session.resume(self.saves.load(self.saves.autosave_name, self.session))
+        self.saves.go_on()
+        self._kept = self.session.position
+
+    def _do_saves(self, _: str) -> Iterable[Said]:
+        from adventure.play.saves import list_saves
+
+        mine = [s for s in list_saves(self.saves.folder) if s.about.identity == self.saves.identity]
+        if not mine:
+            return note("There are no saves of this world yet.")
+        return note("\n".join(f"{s.name}: {s.about.room}, turn {s.about.turns}" for s in mine))
+
+    def _do_undo(self, _: str) -> Iterable[Said]:
+        if not self.session.undo():
+            return note("There is nothing to undo.")
+        return [Said("heading", self.session.room), *note("[Previous turn undone.]")]
+
+    def _do_restart(self, _: str) -> Iterable[Said]:
+        self._asked = self._restart
+        return note("Are you sure you want to restart?")
+
+    def _restart(self) -> Iterator[Said]:
+        self.session.restart()
+        self.saves.go_on(same=False)
+        yield from self.session.introduction()
+
+    def _do_quit(self, _: str) -> Iterable[Said]:
+        self._asked = self.quit
+        return note(QUIT_QUESTION)
+
+    def quit(self) -> list[Said]:
+        """Finish; says how to go on another time."""
+        self.finished = True
+        self._asked = None
+        if not self.keeps or self.session.over or not self.session.turns:
+            return []
+        return note("Your game is kept: it goes on from here when you play this world again.")
+
+    def _do_help(self, _: str) -> Iterable[Said]:
+        return note(HELP)
+
+    def _do_transcript(self, argument: str) -> Iterable[Said]:
+        first, _, rest = argument.partition(" ")
+        if first.lower() == "off":
+            return self._do_unscript("")
+        name = rest.strip() if first.lower() == "on" else argument
+        path = Path(name).expanduser() if name else Path(f"{self._default_name}-transcript.txt")
+        self.start_transcript(path)
+        return note(f'[Writing a transcript to "{path}".]')
+
+    def _do_unscript(self, _: str) -> Iterable[Said]:
+        if not self.transcript.on:
+            return note("There is no transcript going on.")
+        path = self.transcript.path
+        self.transcript.stop()
+        return note(f'[The transcript is in "{path}".]')
+
+    def _do_records(self, argument: str) -> Iterable[Said]:
+        if argument.lower() not in ("", "on", "off"):
+            return note("Say RECORDS ON or RECORDS OFF.")
+        self.show_records = argument.lower() == "on" if argument else not self.show_records
+        return note(
+            f"[The game master's records are {'shown' if self.show_records else 'hidden'}.]"
+        )
+
+    def _do_version(self, _: str) -> Iterable[Said]:
+        world, weights = self.saves.identity.title, self.saves.identity.weights
+        return note(
+            f"adventure {__version__}, playing {clean(world)} with the game master {weights[:8]}."
+        )

@@ -1,0 +1,156 @@
+"""Reading commands and showing replies until the game is left or the terminal goes away.
+
+Knows a console and a screen; no network, no files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import threading
+from collections.abc import Generator, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from adventure.errors import UserError
+from adventure.play.transcript import Said
+
+if TYPE_CHECKING:
+    from adventure.play.commands import Console
+    from adventure.play.saves import SavedGame
+    from adventure.play.ui import Screen
+
+try:
+    from termios import error as TerminalError
+except ImportError:  # no termios on this system: its errors don't occur either
+    TerminalError = OSError  # type: ignore[misc,assignment]
+
+GONE = 128 + 13
+"""Exit status when nobody reads the output any more, as a shell reports SIGPIPE."""
+_HANG_UP = (errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF)
+
+
+def begin(
+    console: Console, screen: Screen, load: str | None, go_on: bool, new: bool
+) -> Iterator[Said]:
+    """Put the console where play begins; gives what is shown first.
+
+    load: the save to begin with; go_on: with the game that was left, without asking; new: neither.
+    A person who has left a game of this world is asked. Raises SaveError when `load` or the game
+    that was left can't be restored.
+    """
+    if load:
+        console.restore(load)
+        return console.going_on(f'[Restored "{load}": turn {console.session.turns}.]')
+    left = None if new else console.saves.left_off()
+    if left is None:
+        missing = (
+            "There is no game of this world to go on with, so this is a new one." if go_on else ""
+        )
+        return console.introduction(missing)
+    if not go_on and not (screen.interactive and _wanted(left, screen)):
+        return console.introduction()
+    console.go_on()
+    return console.going_on(f"[Going on where you left off: turn {console.session.turns}.]")
+
+
+def _wanted(left: SavedGame, screen: Screen) -> bool:
+    """Ask whether to go on; no answer at all means no."""
+    where = f"{left.about.room}, turn {left.about.turns}"
+    _say(
+        screen,
+        iter([Said("note", f"You left a game of this world in {where}. Continue it? [Y/n]")]),
+    )
+    try:
+        return (
+            not screen.ask(left.about.room, f"Turns {left.about.turns}")
+            .strip()
+            .lower()
+            .startswith("n")
+        )
+    except EOFError:
+        return False
+
+
+def run(console: Console, screen: Screen, greeting: Iterator[Said]) -> int:
+    """Play until the end; returns the exit status.
+
+    The game is kept however the loop is left. Raises KeyboardInterrupt in a script, SystemExit
+    on a hang-up signal, UserError when the output can't be written for another reason.
+    """
+    try:
+        with _signals_unwind():
+            _say(screen, greeting)
+            while not console.finished:
+                _exchange(console, screen)
+            fault = console.leave()
+            if fault:
+                raise UserError(fault)
+        return 0
+    except (OSError, TerminalError) as error:
+        if error.args and error.args[0] in _HANG_UP:
+            return GONE
+        raise UserError(
+            f"The output can't be written: {error.args[-1] if error.args else error}."
+        ) from error
+    finally:
+        console.leave()
+
+
+def _exchange(console: Console, screen: Screen) -> None:
+    """One command and its answer."""
+    status = console.status
+    try:
+        text = screen.ask(status.left, status.right)
+    except EOFError:
+        if console.asking or not screen.interactive:
+            _say(screen, iter(console.quit()))
+            return
+        text = "quit"
+    except KeyboardInterrupt:
+        if not screen.interactive:
+            raise
+        return
+    turns = console.session.turns
+    try:
+        _say(screen, console.play(text))
+    except KeyboardInterrupt:
+        if not screen.interactive:
+            raise
+        what = (
+            "The turn was played." if console.session.turns > turns else "That turn was not played."
+        )
+        _say(screen, iter([Said("note", f"[Interrupted. {what}]")]))
+
+
+def _say(screen: Screen, pieces: Iterator[Said]) -> None:
+    """Show pieces as they come; a reply that is abandoned is closed at once and isn't played."""
+    try:
+        for said in pieces:
+            screen.show(said)
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
+    screen.end()
+
+
+@contextlib.contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """SIGHUP and SIGTERM leave through the ordinary way out: the terminal is put in order first."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    names = [name for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
+    here = threading.current_thread() is threading.main_thread()
+    before = {}
+    for name in names if here else ():
+        number = getattr(signal, name)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,242 @@
+"""The saves folder: names, files written whole or not at all, and the save after every turn.
+
+Knows files; what is in one is savefile.py's affair.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from adventure.errors import SaveError
+from adventure.play.savefile import (
+    About,
+    Identity,
+    header_length,
+    pack_game,
+    read_about,
+    unpack_game,
+)
+
+if TYPE_CHECKING:
+    from adventure.play.session import Game, Session
+
+SUFFIX = ".save"
+UNDO_KEPT, UNDO_KEPT_BYTES = 20, 8 << 20
+"""Turns that can be undone after a save is restored; fewer where the states are large."""
+UNDO_AUTOSAVED, UNDO_AUTOSAVED_BYTES = 4, 1 << 20
+"""The same for the save written after every turn."""
+_LARGEST = 1 << 30  # bytes of a file that is worth reading as a save
+_LARGEST_HEADER = 1 << 24
+_NAME_LIMIT = 60
+_STALE = 3600.0  # seconds after which a half-written file is what a crash left
+
+
+@dataclass(frozen=True)
+class SavedGame:
+    """A line in a list of saves."""
+
+    path: Path
+    about: About
+
+    @property
+    def name(self) -> str:
+        return self.path.name.removesuffix(SUFFIX)
+
+
+def read_saved(path: Path) -> SavedGame:
+    """What a save says of itself; its contents are not checked. Raises SaveError."""
+    with _reading(path) as file:
+        first = file.read(8)
+        return SavedGame(
+            path,
+            read_about(first + file.read(min(header_length(first), _LARGEST_HEADER)), path.name),
+        )
+
+
+def list_saves(folder: Path) -> list[SavedGame]:
+    """All saves in a folder that can be read, the latest first."""
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(SaveError):  # other files may lie there
+            found.append(read_saved(path))
+    return sorted(found, key=lambda saved: (-saved.about.time, saved.name))
+
+
+def find_save(folder: Path, name: str) -> Path:
+    """The file of a save that is there, by name or path. Raises SaveError."""
+    path = save_path(folder, name)
+    inside = folder / path.name
+    if _stat(path) is None and os.sep not in name and _stat(inside) is not None:
+        return inside
+    if _stat(path) is None:
+        known = ", ".join(saved.name for saved in list_saves(folder)[:8])
+        raise SaveError(
+            f'There is no save called "{name}"; '
+            f"{f'there is: {known}' if known else 'there are none yet'}."
+        )
+    return path
+
+
+def save_path(folder: Path, name: str) -> Path:
+    """Where a save goes; a name with a slash or ending in .save is a path. Raises SaveError."""
+    name = name.strip()
+    if os.sep in name or name.endswith(SUFFIX):
+        return Path(os.path.expanduser(name))  # noqa: PTH111 (the other one raises for ~nobody)
+    good = name and len(name) <= _NAME_LIMIT and not name.startswith(".")
+    if not good or not all(c.isalnum() or c in " -_." for c in name):
+        raise SaveError(
+            f'"{name[:_NAME_LIMIT]}" won\'t do as the name of a save; use up to {_NAME_LIMIT} '
+            "letters, digits, spaces, hyphens, underscores and dots."
+        )
+    return folder / f"{name}{SUFFIX}"
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where there is nothing, or nothing that can be looked at."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _is_odd(path: Path) -> bool:
+    """Whether there is something that isn't an ordinary file: a folder, a device."""
+    there = _stat(path)
+    return there is not None and not stat.S_ISREG(there.st_mode)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    try:
+        if _is_odd(path):
+            raise SaveError(f'"{path}" is not a file; give one that SAVE wrote.')
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST:
+                raise SaveError(
+                    f'"{path}" is too large to be a saved game; give a file that SAVE wrote.'
+                )
+            yield file
+    except OSError as error:
+        raise SaveError(f'Can\'t read the save "{path}": {error.strerror or error}.') from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put `data` at `path` whole or not at all, and on the disk. Raises SaveError."""
+    if _is_odd(path):
+        raise SaveError(f'"{path}" is not a file; choose another name for the save.')
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_through(temporary, data)
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(OSError):  # gone already when all went well
+                temporary.unlink()
+        _sync_folder(path.parent)
+    except OSError as error:
+        kept = "; the earlier save of that name is as it was" if _stat(path) else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise SaveError(f"The disk is full, so the game was not saved{kept}.") from error
+        raise SaveError(
+            f'The game was not saved to "{path}": {error.strerror or error}{kept}.'
+        ) from error
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    """Raises OSError unless every byte is on the disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Saves:
+    """The saves folder, as one world and one game master see it."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self.folder, self.identity = folder, identity
+        self._ours = False  # whether the autosave on the disk is of the game being played
+
+    def existing(self, name: str) -> SavedGame | None:
+        """The save that SAVE would replace, if it can be read. Raises SaveError for a bad name."""
+        path = save_path(self.folder, name)
+        try:
+            return read_saved(path) if _stat(path) else None
+        except SaveError:
+            return None
+
+    def save(self, name: str, session: Session) -> Path:
+        """Write the game. Raises SaveError; then what was there before is still there."""
+        path = save_path(self.folder, name)
+        write_file(path, pack_game(session, self.identity, UNDO_KEPT, UNDO_KEPT_BYTES))
+        return path
+
+    def load(self, name: str, session: Session) -> Game:
+        """Read a game that `session` could go on with; changes nothing. Raises SaveError."""
+        path = find_save(self.folder, name)
+        with _reading(path) as file:
+            data = file.read()
+        return unpack_game(data, session, self.identity, path.name.removesuffix(SUFFIX))
+
+    # -- the save after every turn -----------------------------------------------------------------
+
+    @property
+    def autosave_name(self) -> str:
+        """One a world and model."""
+        return autosave_name(self.identity.world, self.identity.weights)
+
+    def left_off(self) -> SavedGame | None:
+        """The game in play when this world was last left; None when there is none or it is over."""
+        found = self.existing(self.autosave_name)
+        if found is None or found.about.identity != self.identity:
+            return None
+        return found if found.about.turns and not found.about.over else None
+
+    def go_on(self, same: bool = True) -> None:
+        """Whether the game in the autosave is the one being played, so that it may be replaced."""
+        self._ours = same
+
+    def autosave(self, session: Session, leaving: bool = False) -> None:
+        """Write the game as it is; `leaving` keeps as many turns to undo as SAVE does.
+
+        An autosave of another game is kept under "NAME.previous". Raises SaveError.
+        """
+        path = save_path(self.folder, self.autosave_name)
+        if not self._ours:
+            self._clear_away(path)
+            self._ours = True
+        kept = (UNDO_KEPT, UNDO_KEPT_BYTES) if leaving else (UNDO_AUTOSAVED, UNDO_AUTOSAVED_BYTES)
+        write_file(path, pack_game(session, self.identity, *kept))
+
+    def _clear_away(self, path: Path) -> None:
+        with contextlib.suppress(OSError):  # what can't be moved or removed here does no harm
+            if path.exists():
+                path.replace(path.with_name(f"{self.autosave_name}.previous{SUFFIX}"))
+            for litter in self.folder.glob(f".*{SUFFIX}.*.tmp"):
+                if time.time() - litter.stat().st_mtime > _STALE:
+                    litter.unlink()
+
+
+def autosave_name(world: str, weights: str) -> str:
+    """The save after every turn, one a world and model."""
+    readable = "".join(c if c.isalnum() or c in " -_" else "-" for c in world)[:30] or "world"
+    return f"{readable}.autosave-{weights[:8]}"

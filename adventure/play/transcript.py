@@ -1,0 +1,166 @@
+"""What was said in a game, kept and written down. Knows no network, no world and no terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from adventure.errors import SaveError
+
+_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])|\x9b[0-?]*[ -/]*[@-~]"
+)
+# C0 and C1 controls, marks that reorder or hide text, halves of surrogate pairs
+_CONTROL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+BLOCK = 128  # turns in a sealed block of a saved transcript
+_BLOCK_LIMIT = 1 << 26  # bytes that one block may unpack to
+
+
+def clean(text: str) -> str:
+    """Text without escape sequences and control characters; newlines stay, tabs become spaces."""
+    text = (
+        text.replace("\r\n", "\n")
+        .replace("\t", " ")
+        .replace("\u2028", "\n")
+        .replace("\u2029", "\n")
+    )
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+@dataclass(frozen=True)
+class Said:
+    """A piece of what appears on the page.
+
+    text: the master's reply as it arrives; record: one hidden line of the master's;
+    note: the program's own words, a paragraph; heading: a title, a line.
+    """
+
+    kind: Literal["text", "record", "note", "heading"]
+    text: str
+
+
+@dataclass(frozen=True)
+class PlayedTurn:
+    """One turn of the game: what was typed, the canonical line, the reply, the hidden lines."""
+
+    typed: str
+    line: str
+    reply: str
+    records: tuple[str, ...]
+
+
+class Transcript:
+    """The turns played, oldest first; can be cut (undo) and packed into small blocks (saves).
+
+    Blocks that are full are packed once, so that a save after ten thousand turns costs no more
+    packing than one after ten.
+    """
+
+    def __init__(self, turns: Iterable[PlayedTurn] = ()) -> None:
+        self._turns = list(turns)
+        self._sealed: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def __iter__(self) -> Iterator[PlayedTurn]:
+        return iter(self._turns)
+
+    @property
+    def last(self) -> PlayedTurn | None:
+        return self._turns[-1] if self._turns else None
+
+    def append(self, turn: PlayedTurn) -> None:
+        self._turns.append(turn)
+
+    def cut(self, length: int) -> None:
+        """Forget all turns after the first `length`."""
+        del self._turns[length:]
+        del self._sealed[length // BLOCK :]
+
+    def blocks(self) -> list[bytes]:
+        """The turns as packed blocks; `from_blocks` is the inverse."""
+        while (len(self._sealed) + 1) * BLOCK <= len(self._turns):
+            start = len(self._sealed) * BLOCK
+            self._sealed.append(_pack(self._turns[start : start + BLOCK]))
+        rest = self._turns[len(self._sealed) * BLOCK :]
+        return [*self._sealed, _pack(rest)] if rest else list(self._sealed)
+
+    @staticmethod
+    def from_blocks(blocks: Sequence[bytes]) -> Transcript:
+        """Raises ValueError where a block isn't one."""
+        return Transcript(turn for block in blocks for turn in _unpack(block))
+
+
+def _pack(turns: Sequence[PlayedTurn]) -> bytes:
+    return zlib.compress(json.dumps([astuple(turn) for turn in turns]).encode(), 6)
+
+
+def _unpack(block: bytes) -> list[PlayedTurn]:
+    return [
+        PlayedTurn(str(typed), str(line), str(reply), tuple(str(r) for r in records))
+        for typed, line, reply, records in json.loads(inflate(block, _BLOCK_LIMIT))
+    ]
+
+
+def inflate(data: bytes, limit: int) -> bytes:
+    """The inverse of zlib.compress. Raises ValueError for other data, and beyond `limit` bytes."""
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(data, limit)
+    except zlib.error as error:
+        raise ValueError(f"can't be unpacked: {error}") from error
+    if not unpacker.eof:
+        raise ValueError(f"unpacks to more than {limit} bytes, or ends early")
+    return text
+
+
+class TranscriptFile:
+    """A text file that follows the game. Adds to a file that exists, never erases."""
+
+    def __init__(self) -> None:
+        self._file: IO[str] | None = None
+        self.path: Path | None = None
+
+    @property
+    def on(self) -> bool:
+        return self._file is not None
+
+    def start(self, path: Path, title: str) -> None:
+        """Raises SaveError when the file can't be opened."""
+        self.stop()
+        if path.exists() and not path.is_file():
+            raise SaveError(f'"{path}" is not a file; name another one for the transcript.')
+        try:
+            self._file = path.open("a", encoding="utf-8", errors="replace")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise SaveError(f'Can\'t write a transcript to "{path}": {why}.') from error
+        self.path = path
+        self.write(f"{title}\n\n")
+
+    def write(self, text: str) -> None:
+        """Raises SaveError, and ends the transcript, when the file takes no more."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            self.stop()
+            raise SaveError(f"The transcript has ended: {error.strerror or error}.") from error
+
+    def stop(self) -> None:
+        """Close the file; what could not be written is lost and was reported when it happened."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()

@@ -1,0 +1,317 @@
+"""The two faces of the terminal: a rich one by prompt_toolkit, and a plain one for scripts, pipes
+and screen readers. Knows text and keys; no game and no network. Terminals are arguments.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO
+
+from prompt_toolkit import PromptSession, print_formatted_text
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import get_cwidth
+
+from adventure.play.flow import Sentences, Wrapper
+from adventure.play.transcript import Said, clean
+
+WIDEST = 80
+_LONGEST_LINE = 1 << 16  # characters of one line of input that are looked at
+_PATIENCE = 0.5  # seconds before a progress bar is shown
+_STYLE = Style.from_dict({"heading": "bold", "record": "ansibrightblack", "prompt": "bold"})
+_COMMAND_START = re.compile(r".*(?:[.;,]|\bthen\b)\s*", re.IGNORECASE)
+
+
+class Screen(ABC):
+    """Lays out pieces of text; a kind of terminal says how they are printed and commands read.
+
+    rooms: lines that equal one of these names are headings.
+    interactive: a person is typing, who is asked before the game is left.
+    """
+
+    interactive = True
+
+    def __init__(self, rooms: Iterable[str] = ()) -> None:
+        self.rooms = tuple(rooms)
+        self._last = ""  # kind of the piece printed last in this reply
+        self._lead: str | None = ""  # start of a line that could be a heading; None inside a line
+        self._flow = self._new_flow()
+
+    @abstractmethod
+    def ask(self, left: str, right: str) -> str:
+        """Read a command; left, right: the status line. Raises EOFError, KeyboardInterrupt."""
+
+    @abstractmethod
+    def _print(self, style: str, text: str) -> None:
+        """Put text on the terminal at once."""
+
+    @abstractmethod
+    def _new_flow(self) -> Wrapper | Sentences: ...
+
+    @abstractmethod
+    def progress(self) -> Progress:
+        """A bar for what takes its time."""
+
+    def show(self, said: Said) -> None:
+        """Print a piece as soon as its words are complete."""
+        if said.kind == "text":
+            self._text(clean(said.text))
+            return
+        self._end_line()
+        self._space(said.kind)
+        style = {"record": "class:record", "heading": "class:heading"}.get(said.kind, "")
+        text = (
+            f"[{clean(said.text).strip()}]" if said.kind == "record" else clean(said.text).strip()
+        )
+        for line in text.split("\n"):
+            flow = self._new_flow()
+            self._print(style, flow.push(line) + flow.flush() + "\n")
+
+    def end(self) -> None:
+        """The reply is complete."""
+        self._end_line()
+        if self._last:
+            self._print("", "\n")
+        self._last = ""
+
+    def _space(self, kind: str) -> None:
+        """An empty line between paragraphs: not after a heading, not around records."""
+        close = (
+            self._last in ("", "heading", "record")
+            or kind == "record"
+            or (kind, self._last) == ("text", "text")
+        )
+        if not close:
+            self._print("", "\n")
+        self._last = kind
+
+    def _text(self, text: str) -> None:
+        for part in re.split(r"(\n)", text):
+            if part == "\n":
+                self._end_line()
+                continue
+            if self._lead is not None:
+                part = self._lead + part if self._lead else part.lstrip(" ")
+                if not part or any(room.startswith(part) for room in self.rooms):
+                    self._lead = part
+                    continue
+                self._begin_line()
+            ready = self._flow.push(part)
+            if ready:
+                self._print("", ready)
+
+    def _begin_line(self) -> None:
+        self._space("text")
+        self._lead, self._flow = None, self._new_flow()
+
+    def _end_line(self) -> None:
+        """Print what is held back and go to a new line; an empty line is left out."""
+        lead, self._lead = self._lead, ""
+        if lead is None:
+            self._print("", self._flow.flush() + "\n")
+        elif lead in self.rooms:
+            if self._last:
+                self._space("heading")
+            self._print("class:heading", lead + "\n")
+            self._last = "text"
+        elif lead:
+            self._space("text")
+            self._print("", lead + "\n")
+
+
+class Progress:
+    """Called with (done, total) as work goes on; says something only when it takes long."""
+
+    def __init__(self, draw: Callable[[float], None], erase: Callable[[], None]) -> None:
+        self._draw, self._erase = draw, erase
+        self._started = time.monotonic()
+        self._drawn = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._started > _PATIENCE and done < total:
+            self._draw(done / max(1, total))
+            self._drawn = True
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._drawn:
+            self._erase()
+
+
+class PlainScreen(Screen):
+    """Whole sentences in order; no escapes, no redraws, nothing that moves.
+
+    scripted: commands come from a file or a pipe: they are echoed, and empty lines and lines that
+    begin with # are passed over. notices: where to say that something takes long.
+    """
+
+    def __init__(
+        self,
+        input: TextIO,
+        output: TextIO,
+        notices: TextIO,
+        scripted: bool = False,
+        rooms: Iterable[str] = (),
+    ) -> None:
+        self._in, self._out, self._notices = input, output, notices
+        self.interactive = not scripted
+        super().__init__(rooms)
+
+    def ask(self, left: str, right: str) -> str:
+        if self.interactive:
+            self._print("", "> ")
+            try:
+                line = self._line()
+            except (EOFError, KeyboardInterrupt):
+                self._print("", "\n")
+                raise
+            if not line.endswith("\n"):
+                self._print("", "\n")
+            return line.rstrip("\r\n")
+        line = self._line().strip()
+        while not line or line.startswith("#"):
+            line = self._line().strip()
+        self._print("", f"> {clean(line)}\n")
+        return line
+
+    def _line(self) -> str:
+        line = self._in.readline(_LONGEST_LINE)
+        if not line:
+            raise EOFError
+        rest = line
+        while rest and not rest.endswith("\n"):  # a line without end: read past it
+            rest = self._in.readline(_LONGEST_LINE)
+        return line
+
+    def _print(self, style: str, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+    def _new_flow(self) -> Sentences:
+        return Sentences()
+
+    def progress(self) -> Progress:
+        said = False
+
+        def draw(part: float) -> None:
+            nonlocal said
+            if not said:
+                self._notices.write("Reading the world. This takes a moment.\n")
+                self._notices.flush()
+            said = True
+
+        return Progress(draw, lambda: None)
+
+
+class RichScreen(Screen):
+    """Line editing, history, completion, a status line; text is wrapped as it arrives.
+
+    words: gives the verbs and the names to complete; output: of stdout if left out.
+    """
+
+    def __init__(
+        self,
+        words: Callable[[], tuple[Iterable[str], Iterable[str]]],
+        rooms: Iterable[str] = (),
+        input: Input | None = None,
+        output: Output | None = None,
+    ) -> None:
+        self._output = output or create_output()
+        self._history = InMemoryHistory()
+        self._status = ("", "")
+        self._prompt: PromptSession[str] = PromptSession(
+            FormattedText([("class:prompt", "> ")]),
+            completer=_Completer(words),
+            complete_while_typing=False,
+            history=self._history,
+            bottom_toolbar=self._toolbar,
+            key_bindings=_keys(),
+            style=_STYLE,
+            input=input,
+            output=self._output,
+        )
+        super().__init__(rooms)
+
+    def remember(self, typed: Iterable[str]) -> None:
+        """Put earlier commands within reach of the up key."""
+        for line in typed:
+            self._history.append_string(line)
+
+    def ask(self, left: str, right: str) -> str:
+        self._status = (clean(left), clean(right))
+        return self._prompt.prompt()
+
+    def _toolbar(self) -> FormattedText:
+        left, right = self._status
+        room = self._output.get_size().columns - get_cwidth(left) - get_cwidth(right) - 2
+        return FormattedText([("", f" {left}{' ' * max(1, room)}{right} ")])
+
+    def _print(self, style: str, text: str) -> None:
+        if text:
+            print_formatted_text(
+                FormattedText([(style, text)]), end="", style=_STYLE, output=self._output
+            )
+
+    def _new_flow(self) -> Wrapper:
+        return Wrapper(min(WIDEST, self._output.get_size().columns))
+
+    def progress(self) -> Progress:
+        def draw(part: float) -> None:
+            full = round(part * 30)
+            self._output.write_raw(f"\rReading the world [{'#' * full}{'.' * (30 - full)}]")
+            self._output.flush()
+
+        def erase() -> None:
+            self._output.write_raw("\r")
+            self._output.erase_end_of_line()
+            self._output.flush()
+
+        return Progress(draw, erase)
+
+
+def _keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("c-c")
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.reset()
+
+    return keys
+
+
+class _Completer(Completer):
+    """A command's first word from the verbs, the rest from the names."""
+
+    def __init__(self, words: Callable[[], tuple[Iterable[str], Iterable[str]]]) -> None:
+        self._words = words
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterator[Completion]:
+        line = document.text_before_cursor
+        command = _COMMAND_START.sub("", line, count=1).lstrip()
+        verbs, names = self._words()
+        if " " not in command:
+            yield from (
+                Completion(verb, -len(command))
+                for verb in verbs
+                if verb.startswith(command.lower())
+            )
+            return
+        starts = [match.end() for match in re.finditer(r" +", command)]
+        offered = set()
+        for start in starts:  # the longest beginning of a name first
+            tail = command[start:].lower()
+            for name in names:
+                if name.lower().startswith(tail) and name not in offered:
+                    offered.add(name)
+                    yield Completion(name, -len(tail))

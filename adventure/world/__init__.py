@@ -1,0 +1,1 @@
+"""Worlds: what authors write, and how it becomes text. Knows no network and no player."""

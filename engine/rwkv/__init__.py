@@ -1,0 +1,1 @@
+"""RWKV networks, one file a generation, with their configuration and state."""

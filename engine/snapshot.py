@@ -1,0 +1,79 @@
+"""A point to go on from exactly: state, next logits, and whatever else is needed; knows no files.
+
+The tensors hold the network's state, the logits and the tokens that the copy hints have read; the
+rest is JSON-able. Both together rebuild the snapshot bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.copyhints import CopyHints, HintConfig
+from engine.errors import SnapshotError
+from engine.rwkv.state import State
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """logits (V,) follow what `state` has read; sampler and extra must be JSON-able."""
+
+    state: State
+    logits: Tensor
+    sampler: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The parts to be written: tensors by name, on the CPU, and JSON-able metadata."""
+        tensors = {f"state.{name}": t for name, t in self.state.tensors.items()}
+        tensors["logits"] = self.logits
+        meta: dict[str, Any] = {"format": FORMAT, "sampler": self.sampler, "extra": self.extra}
+        if self.state.hints is not None:
+            for row, hints in enumerate(self.state.hints):
+                tensors[f"hints.{row}"] = torch.tensor(hints.tokens, dtype=torch.int32)
+            meta["hints"] = self.state.hints[0].config.to_metadata()
+        return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, meta
+
+    @staticmethod
+    def from_tensors(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Snapshot:
+        """Rebuild a snapshot. Raises SnapshotError for another format, or parts that don't fit."""
+        if meta.get("format") != FORMAT:
+            raise SnapshotError(
+                f"The snapshot has format {meta.get('format')!r} and this program reads format "
+                f"{FORMAT}; use the version that wrote it."
+            )
+        state = {n.removeprefix("state."): t for n, t in tensors.items() if n.startswith("state.")}
+        sampler, extra = meta.get("sampler"), meta.get("extra")
+        if not state or "logits" not in tensors or sampler is None or extra is None:
+            raise SnapshotError("The snapshot lacks its state or its logits; use another copy.")
+        batches = {t.shape[1] if t.dim() > 1 else 0 for t in state.values()}
+        if len(batches) != 1 or not all(torch.isfinite(t).all() for t in state.values()):
+            raise SnapshotError(
+                "The snapshot's state has tensors of different batch sizes or values that are not "
+                "numbers; use another copy."
+            )
+        hints = _read_hints(tensors, meta, batches.pop())
+        return Snapshot(State(state, hints), tensors["logits"], dict(sampler), dict(extra))
+
+
+def _read_hints(
+    tensors: Mapping[str, Tensor], meta: Mapping[str, Any], batch: int
+) -> tuple[CopyHints, ...] | None:
+    if "hints" not in meta:
+        return None
+    try:
+        config = HintConfig.from_metadata(meta["hints"])
+        rows = [tensors[f"hints.{row}"].tolist() for row in range(batch)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(
+            f"The snapshot's copy hints are damaged ({error}); use another copy."
+        ) from error
+    if config is None:
+        raise SnapshotError("The snapshot's copy hints lack their settings; use another copy.")
+    return tuple(CopyHints.start(config).read(row)[2] for row in rows)

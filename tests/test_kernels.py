@@ -1,0 +1,359 @@
+"""WKV-7: the native kernel and plain torch meet the sequential float64 loop on the same inputs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine import kernels, kernels_bench
+from engine.errors import UserError
+from engine.kernels_bench import realistic, wkv7_sequential
+from engine.rwkv.chunked import wkv7_chunked
+
+NAMES = ("r", "logw", "k", "v", "a", "b", "state")
+SHAPES = [
+    (1, 1, 1, 64),
+    (2, 5, 3, 64),  # short: the row-wise form
+    (1, 16, 2, 64),  # one whole chunk
+    (2, 33, 2, 64),  # a chunk of one step at the end
+    (1, 131, 4, 64),
+    (1, 17, 2, 8),
+    (2, 40, 1, 16),
+    (1, 35, 1, 32),
+    (1, 20, 1, 128),
+]
+
+
+def relative(x: Tensor, wanted: Tensor) -> float:
+    return float((x.double() - wanted).norm() / wanted.norm().clamp_min(1e-30))
+
+
+def run(form, inputs: list[Tensor], seed: int = 1) -> tuple[list[Tensor], list[Tensor]]:
+    """(y, state2) and the gradients of a random projection of both."""
+    inputs = [x.detach().requires_grad_() for x in inputs]
+    out = form(*inputs)
+    generator = torch.Generator().manual_seed(seed)
+    along = [torch.randn(x.shape, generator=generator).to(x.dtype) for x in out]
+    return [x.detach() for x in out], list(torch.autograd.grad(out, inputs, along))
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The choice of kernel is made anew inside the test and forgotten after it."""
+    monkeypatch.delenv(kernels.VARIABLE, raising=False)
+    kernels._choose.cache_clear()
+    yield monkeypatch
+    kernels._choose.cache_clear()
+
+
+@pytest.fixture
+def native(fresh: pytest.MonkeyPatch) -> None:
+    try:
+        kernels._compiler()
+    except kernels._NoBuildError as error:
+        pytest.skip(str(error))
+    fresh.setenv(kernels.VARIABLE, "native")  # with a compiler at hand, failing to build is a bug
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_native_meets_float64(shape: tuple[int, int, int, int]) -> None:
+    inputs = realistic(shape)
+    out, grads = run(kernels.wkv7, inputs)
+    wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
+    for x, z in zip(out, wanted, strict=True):
+        assert relative(x, z) < 1e-6
+    for name, x, z in zip(NAMES, grads, wanted_grads, strict=True):
+        assert relative(x, z) < 3e-6, name
+
+
+@pytest.mark.parametrize("shape", [(2, 33, 2, 64), (1, 100, 1, 24)], ids=str)
+def test_torch_meets_float64(shape: tuple[int, int, int, int], fresh: pytest.MonkeyPatch) -> None:
+    """Also the head sizes that the library lacks."""
+    fresh.setenv(kernels.VARIABLE, "torch")
+    inputs = realistic(shape)
+    out, grads = run(kernels.wkv7, inputs)
+    wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
+    for x, z in zip(out, wanted, strict=True):
+        assert relative(x, z) < 1e-6
+    for name, x, z in zip(NAMES, grads, wanted_grads, strict=True):
+        assert relative(x, z) < 1e-5, name
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("T", [3, 50])
+def test_any_decay(T: int) -> None:
+    """No decay at all, total decay, and everything between and beyond, in one sequence."""
+    inputs = realistic((1, T, 2, 64), seed=3)
+    scale = torch.tensor([0.0, 1.0, 4.0, 40.0, 400.0])
+    inputs[1] = inputs[1] * scale[torch.arange(T) % 5].view(1, T, 1, 1)
+    inputs[1][0, T // 2, 0] = -torch.inf
+    out, grads = run(kernels.wkv7, inputs)
+    wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
+    for x, z in zip(out, wanted, strict=True):
+        assert relative(x, z) < 1e-6
+    for name, x, z in zip(NAMES, grads, wanted_grads, strict=True):
+        assert relative(x, z) < 1e-5, name
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("where", [0, 20, 39])
+def test_not_a_number_is_never_hidden(where: int) -> None:
+    inputs = realistic((1, 40, 1, 64))
+    inputs[1][0, where, 0, 5] = torch.nan
+    y, state = kernels.wkv7(*inputs)
+    assert y[0, where:].isnan().all()
+    assert not y[0, :where].isnan().any()
+    assert state[:, :, :, 5].isnan().all()
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("cut", [1, 3, 16, 47, 79])
+def test_split_anywhere(cut: int) -> None:
+    """Two calls joined by the state equal one, gradients included."""
+
+    def in_two(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        *rows, state = inputs
+        y1, state = kernels.wkv7(*(x[:, :cut] for x in rows), state)
+        y2, state = kernels.wkv7(*(x[:, cut:] for x in rows), state)
+        return torch.cat((y1, y2), 1), state
+
+    inputs = realistic((2, 80, 2, 64), seed=4)
+    out, grads = run(in_two, inputs)
+    whole, whole_grads = run(kernels.wkv7, inputs)
+    for x, z in zip(out, whole, strict=True):
+        assert relative(x, z.double()) < 5e-7
+    for name, x, z in zip(NAMES, grads, whole_grads, strict=True):
+        assert relative(x, z.double()) < 3e-6, name
+
+
+@pytest.mark.usefixtures("native")
+def test_errors_do_not_grow_with_length() -> None:
+    """65,536 steps in one call against 64 calls of 1,024."""
+
+    def in_pieces(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        *rows, state = inputs
+        out = []
+        for pieces in zip(*(x.split(1024, 1) for x in rows), strict=True):
+            y, state = kernels.wkv7(*pieces, state)
+            out.append(y)
+        return torch.cat(out, 1), state
+
+    inputs = realistic((1, 65536, 1, 64), seed=5)
+    out, grads = run(kernels.wkv7, inputs)
+    wanted, wanted_grads = run(in_pieces, inputs)
+    for x, z in zip(out + grads[:6], wanted + wanted_grads[:6], strict=True):
+        assert relative(x, z.double()) < 3e-6
+
+
+@pytest.mark.usefixtures("native")
+def test_inputs_stay_as_they_are_and_may_be_views() -> None:
+    inputs = realistic((2, 20, 2, 64), seed=6)
+    views = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in inputs[:6]]
+    views.append(inputs[6][:1].expand(2, -1, -1, -1))
+    before = [x.clone() for x in views]
+    y, _ = kernels.wkv7(*views)
+    assert all(torch.equal(x, z) for x, z in zip(views, before, strict=True))
+    wanted, _ = kernels.wkv7(*(x.contiguous() for x in views))
+    assert torch.equal(y, wanted)
+
+
+@pytest.mark.usefixtures("native")
+def test_threads_do_not_change_a_bit() -> None:
+    inputs = realistic((4, 300, 2, 64), seed=7)
+    out, grads = run(kernels.wkv7, inputs)
+    torch.set_num_threads(3)
+    again, again_grads = run(kernels.wkv7, inputs)
+    pairs = zip(out + grads, again + again_grads, strict=True)
+    assert all(torch.equal(x, z) for x, z in pairs)
+
+
+@pytest.mark.usefixtures("native")
+def test_no_steps_give_the_state_back() -> None:
+    inputs = realistic((2, 0, 2, 64))
+    y, state = kernels.wkv7(*inputs)
+    assert y.shape == (2, 0, 2, 64)
+    assert torch.equal(state, inputs[6])
+    assert state.data_ptr() != inputs[6].data_ptr()
+
+
+def test_wrong_shapes_are_refused() -> None:
+    inputs = realistic((2, 3, 2, 64))
+    with pytest.raises(
+        ValueError, match=r"wants a state of \(2, 2, 64, 64\), not \(1, 2, 64, 64\)"
+    ):
+        kernels.wkv7(*inputs[:6], inputs[6][:1])
+    with pytest.raises(ValueError, match="wants k as r"):
+        kernels.wkv7(*inputs[:2], inputs[2][:, :1], *inputs[3:])
+
+
+# ---- which kernel, and what happens when it can't be had ---------------------------------------
+
+
+def falls_back(reason: str) -> None:
+    """wkv7 is plain torch and says why; asking for native is a one-line error with that reason."""
+    assert kernels.describe().startswith("torch: ")
+    assert reason in kernels.describe()
+    inputs = realistic((1, 20, 1, 64))
+    assert torch.equal(kernels.wkv7(*inputs)[0], wkv7_chunked(*inputs)[0])
+    os.environ[kernels.VARIABLE] = "native"
+    with pytest.raises(UserError, match="ADVENTURE_KERNEL=native, but") as caught:
+        kernels.wkv7(*inputs)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def compiler(folder: Path, script: str) -> str:
+    path = folder / "fake-compiler"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_no_compiler(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fresh.setenv("PATH", str(tmp_path))
+    fresh.delenv("CXX", raising=False)
+    fresh.setenv(kernels.VARIABLE, "auto")
+    falls_back("no C++ compiler found")
+
+
+def test_compiler_that_fails(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fresh.setenv("CXX", compiler(tmp_path, "echo 'cannot find crti.o' >&2; exit 1"))
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fresh.setenv(kernels.VARIABLE, "auto")
+    falls_back("cannot find crti.o")
+
+
+def test_compiler_that_makes_rubbish(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It says that all went well; nothing is kept of it."""
+    fresh.setenv("CXX", compiler(tmp_path, 'for x; do out="$x"; done; echo rubbish > "$out"'))
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fresh.setenv(kernels.VARIABLE, "auto")
+    falls_back("file too short")
+    assert list(kernels.cache_folder().iterdir()) == []
+
+
+@pytest.mark.usefixtures("native")
+def test_cache_that_cannot_be_written(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "adventure-rwkv").write_text("a file where the folder should be")
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fresh.setenv(kernels.VARIABLE, "auto")
+    falls_back("adventure-rwkv")
+
+
+def test_unknown_choice_is_a_user_error(fresh: pytest.MonkeyPatch) -> None:
+    fresh.setenv(kernels.VARIABLE, "cuda")
+    with pytest.raises(UserError, match="ADVENTURE_KERNEL is 'cuda'; set it to one of auto"):
+        kernels.describe()
+
+
+@pytest.mark.usefixtures("native")
+def test_damaged_library_is_built_anew_by_all_at_once(
+    fresh: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Four builders find rubbish in the cache; each ends with a library that works."""
+    good = Path(kernels.describe().split()[-1])
+    script = f'for x; do out="$x"; done; sleep 0.1; cp {good} "$out"'
+    fresh.setenv("CXX", compiler(tmp_path, script))
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    stem = kernels._stem(kernels._source(), kernels._compiler(), kernels.FLAG_SETS[0])
+    path = kernels.cache_folder() / f"{stem}.{good.name.split('.')[1]}.so"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(good.read_bytes()[:1000])
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: kernels._native(), range(4)))
+    assert all(kernel.library is not None for kernel in made)
+    assert path.read_bytes() == good.read_bytes()
+    assert list(path.parent.iterdir()) == [path]
+    assert "from the cache" in kernels._native().why
+
+
+@pytest.mark.usefixtures("native")
+def test_another_dtype_takes_plain_torch() -> None:
+    inputs = [x.double() for x in realistic((1, 20, 1, 64))]
+    y, _ = kernels.wkv7(*inputs)
+    assert y.dtype == torch.float64
+    assert relative(y, wkv7_sequential(*inputs)[0]) < 1e-12
+
+
+@pytest.mark.usefixtures("native")
+def test_bench_measures_every_form(
+    fresh: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh.setattr(kernels_bench, "T", 64)
+    rows = kernels_bench.bench(rounds=1)
+    assert [row["form"] for row in rows] == ["sequential", "chunked", "native"]
+    assert rows[0]["ratio"] == 1.0
+    assert float(rows[2]["ratio"]) > 3  # 40 or more where nothing else runs
+    assert "B4 T64 D256, 1 thread(s); native" in capsys.readouterr().out
+
+
+SANITIZED = """
+import ctypes, sys
+import numpy as np
+library = ctypes.CDLL(sys.argv[1])
+random = np.random.default_rng(0)
+def array(*shape):
+    return random.standard_normal(shape).astype(np.float32) * np.float32(0.3)
+def pointers(arrays):
+    return [x.ctypes.data_as(ctypes.c_void_p) for x in arrays]
+for B, T, H, N in ((1, 1, 1, 64), (2, 9, 1, 64), (1, 33, 2, 64), (1, 49, 1, 8), (1, 17, 1, 128)):
+    for wild in (False, True):
+        sizes = [ctypes.c_int64(x) for x in (B, T, H, N)] + [2]
+        inputs = [array(B, T, H, N) for _ in range(6)] + [array(B, H, N, N)]
+        inputs[1] = -abs(inputs[1]) * (100 if wild else 1)
+        y, u, state2 = array(B, T, H, N), array(B, T, H, N), array(B, H, N, N)
+        assert library.wkv7_forward(*sizes, *pointers([*inputs, y, state2, u])) == 0
+        assert library.wkv7_forward(*sizes, *pointers([*inputs, y, state2]), None) == 0
+        grads = [np.empty_like(x) for x in inputs]
+        assert library.wkv7_backward(*sizes, *pointers([*inputs, u, y, state2, *grads])) == 0
+        assert all(np.isfinite(x).all() for x in grads)
+print("clean")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("native")
+def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+    cxx = kernels._compiler()
+    runtime = subprocess.run(
+        [cxx, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not Path(runtime).is_absolute():
+        pytest.skip("this compiler has no shared AddressSanitizer runtime")
+    source, library = tmp_path / kernels.SOURCE, tmp_path / "sanitized.so"
+    source.write_bytes(kernels._source())
+    flags = ["-march=native", "-std=c++17", "-O1", "-g", "-shared", "-fPIC", "-pthread"]
+    flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run([cxx, *flags, str(source), "-o", str(library)], check=True)
+    environment = os.environ | {
+        "LD_PRELOAD": runtime,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SANITIZED, str(library)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "clean\n"

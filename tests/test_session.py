@@ -1,0 +1,299 @@
+"""Games played in words: what undo, AGAIN, OOPS, IT, ALL and chains of commands do to a session."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import SEGMENT, SOLUTION, fingerprint, new_session, say
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adventure.play import phrases, session
+from adventure.play.transcript import PlayedTurn, Transcript, clean
+
+
+def test_the_game_can_be_won_and_then_says_so() -> None:
+    game = new_session()
+    say(game, *SOLUTION)
+    assert (game.room, game.over) == ("Parlour", False)
+    assert "The fire burns." in say(game, "drop log")
+    assert game.over
+
+
+def test_introduction_looks_round_without_moving_the_game() -> None:
+    game = new_session(moody=True)
+    before = fingerprint(game)
+    pieces = list(game.introduction())
+    assert [p.text for p in pieces[:2]] == ["The Cottage", "A very small adventure by A. Tester"]
+    assert "Roses and rain." in "".join(p.text for p in pieces)
+    assert fingerprint(game) == before
+
+
+def test_undo_restores_everything_to_the_bit() -> None:
+    """Also across the end of a segment, and with replies that draw on the randomness."""
+    game = new_session(moody=True)
+    marks = []
+    for line in [*SOLUTION, "drop lamp and key", "look", "take it"]:
+        marks.append(fingerprint(game))
+        say(game, line)
+    assert game.master.settled >= 2
+    while marks:
+        assert game.undo()
+        assert fingerprint(game) == marks.pop()
+    assert not game.undo()
+
+
+def test_the_same_command_after_undo_has_the_same_reply() -> None:
+    game = new_session(moody=True)
+    first = say(game, "look")
+    game.undo()
+    assert say(game, "look") == first
+    assert say(game, "look") != first
+
+
+def test_undo_keeps_a_limited_number_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "UNDO_TURNS", 5)
+    game = new_session()
+    say(game, *["look"] * 9)
+    assert [game.undo() for _ in range(6)] == [True] * 5 + [False]
+    assert game.turns == 4
+
+
+def test_large_states_are_kept_for_fewer_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = new_session()
+    monkeypatch.setattr(session, "UNDO_BYTES", 3 * game.position.state.nbytes)
+    say(game, *["look"] * 9)
+    assert len(game.past) == 3
+
+
+def test_restart_is_a_new_game() -> None:
+    game, fresh = new_session(moody=True), new_session(moody=True)
+    say(game, "east", "take all")
+    game.restart()
+    assert fingerprint(game) == fingerprint(fresh)
+
+
+def test_a_settled_segment_begins_anew() -> None:
+    game = new_session()
+    say(game, *["look"] * SEGMENT)
+    assert (game.master.settled, game.position.turns) == (1, 0)
+
+
+@pytest.mark.parametrize("stop", [1, 2, 5, 9])
+def test_an_abandoned_turn_was_never_played(stop: int) -> None:
+    game = new_session(moody=True)
+    say(game, "east")
+    before = fingerprint(game)
+    pieces = game.play("take key")
+    for _ in range(stop):
+        next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert fingerprint(game) == before
+    assert "brass key" not in say(game, "inventory")
+
+
+def test_ctrl_c_inside_the_master_leaves_the_game_as_it_was() -> None:
+    game = new_session(moody=True)
+    say(game, "east")
+    before = fingerprint(game)
+    calls = iter(range(100))
+
+    def interrupt() -> None:
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+
+    game.master.before_piece = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        say(game, "take key")
+    game.master.before_piece = lambda: None
+    assert fingerprint(game) == before
+
+
+# -- shorthand -----------------------------------------------------------------------------------
+
+
+def test_again_repeats_the_last_command() -> None:
+    game = new_session()
+    assert say(game, "g") == "There is nothing to do again yet."
+    assert say(game, "east", "take key", "drop key", "g") == "You can't do that.\n"
+    assert say(game, "look", "again") == say(game, "look")
+
+
+def test_it_is_the_noun_named_last() -> None:
+    game = new_session()
+    assert say(game, "take it") == "I don't know yet what you mean by that; name it."
+    say(game, "east", "x brass key", "look", "take it")
+    assert "brass key" in say(game, "inventory")
+    say(game, "undo it")  # rejected: IT stays
+    assert say(game, "drop it") == "Done: drop brass key.\n"
+
+
+def test_undo_takes_it_and_again_back_too() -> None:
+    game = new_session()
+    say(game, "east", "x key", "x ring")
+    game.undo()
+    assert game.noun == "brass key"
+    assert say(game, "g") == "Small and bright.\n"
+
+
+def test_oops_corrects_the_unknown_word_and_goes_on() -> None:
+    game = new_session()
+    assert say(game, "oops key") == "Sorry, that can't be corrected."
+    assert 'the word "kye"' in say(game, "east. take kye. drop it")
+    assert say(game, "oops") == "Think nothing of it."
+    say(game, "take kye then drop it", "oops key")
+    assert [turn.line for turn in game.transcript][1:] == ["take brass key", "drop brass key"]
+    assert say(game, "oops key") == "Sorry, that can't be corrected."
+
+
+def test_commands_can_be_chained() -> None:
+    game = new_session()
+    say(game, "e. take key, then take log then w")
+    assert game.room == "Garden"
+    assert [turn.line for turn in game.transcript] == [
+        "go east",
+        "take brass key",
+        "take dry log",
+        "go west",
+    ]
+
+
+def test_each_command_of_a_chain_is_undone_by_itself() -> None:
+    game = new_session()
+    say(game, "e. take key")
+    game.undo()
+    assert (game.room, game.items("You carry")) == ("Shed", ("lamp",))
+
+
+@pytest.mark.parametrize("failing", ["xyzzy", "take moon", "north", "take workbench", "take hinge"])
+def test_a_failure_drops_the_rest_of_the_line(failing: str) -> None:
+    """Rejections by the parser, and refusals by the master: an action that changed no record."""
+    game = new_session()
+    say(game, f"east. {failing}. west")
+    assert game.room == "Shed"
+
+
+def test_take_all_takes_what_can_be_carried_as_one_turn_to_undo() -> None:
+    game = new_session()
+    assert say(game, "take all") == "There is nothing like that here."
+    text = say(game, "east", "take all")
+    assert [line.split(":")[0] for line in text.split("\n") if line] == [
+        "brass key",
+        "dry log",
+        "gold ring",
+    ]
+    assert game.items("You carry") == ("lamp", "brass key", "dry log", "gold ring")
+    assert (game.score, game.max_score) == (1, 1)
+    game.undo()
+    assert game.items("You carry") == ("lamp",)
+
+
+def test_drop_all_and_exceptions_and_lists() -> None:
+    game = new_session()
+    say(game, "east", "take everything but the ring")
+    assert game.items("You carry") == ("lamp", "brass key", "dry log")
+    say(game, "drop all except lantern and log")
+    assert game.items("You carry") == ("lamp", "dry log")
+    say(game, "take brass key, gold ring and workbench")
+    assert game.items("You carry") == ("lamp", "dry log", "brass key", "gold ring")
+    say(game, "drop key and moon")  # nothing is done by halves
+    assert "brass key" in game.items("You carry")
+
+
+def test_an_action_that_ends_the_game_ends_the_list() -> None:
+    game = new_session()
+    say(game, *SOLUTION, "drop log and lamp")
+    assert game.over
+    assert "lamp" in game.items("You carry")
+
+
+def test_what_may_be_completed_is_what_has_been_read() -> None:
+    game = new_session()
+    list(game.introduction())
+    assert "green door" in game.shown
+    assert not game.shown & {"brass key", "gold ring", "lamp", "lantern"}
+    say(game, "inventory")
+    assert "lamp" in game.shown
+
+
+def test_the_words_of_a_rejection_cost_no_turn() -> None:
+    game = new_session()
+    before = fingerprint(game)
+    for line in ["", ".", "xyzzy", "take", "take moon", "unlock door", "oops", "g", "it"]:
+        say(game, line)
+    assert fingerprint(game) == before
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=60),
+            st.lists(
+                st.sampled_from(
+                    "take drop x all it them g oops lamp key ring n e w . , then and but".split()
+                ),
+                max_size=8,
+            ).map(" ".join),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_typed_undo_leads_back(lines: list[str]) -> None:
+    game = new_session(moody=True)
+    before = fingerprint(game)[0]
+    say(game, *lines)
+    while game.undo():
+        assert game.turns < 200
+    assert fingerprint(game)[0] == before
+
+
+# -- transcript and text -------------------------------------------------------------------------
+
+
+def test_the_transcript_keeps_what_was_typed_said_and_recorded() -> None:
+    game = new_session()
+    say(game, "east", "get the KEY")
+    turn = game.transcript.last
+    assert turn is not None
+    assert (turn.typed, turn.line, turn.reply) == (
+        "get the KEY",
+        "take brass key",
+        "Done: take brass key.",
+    )
+    assert turn.records[0] == " brass key: portable."
+
+
+def test_transcripts_come_back_from_blocks_also_after_cuts() -> None:
+    turns = [PlayedTurn(f"t{i}", "look", f"reply {i} \u00e9", ("r",)) for i in range(300)]
+    kept = Transcript(turns)
+    assert list(Transcript.from_blocks(kept.blocks())) == turns
+    kept.cut(130)
+    kept.append(turns[0])
+    assert list(Transcript.from_blocks(kept.blocks())) == [*turns[:130], turns[0]]
+    assert len(kept.blocks()) == 2
+
+
+@pytest.mark.parametrize(
+    ("dirty", "text"),
+    [
+        ("a\x1b[31mred\x1b[0m", "ared"),
+        ("\x1b]0;title\x07x", "x"),
+        ("\x1b]8;;http://x\x1b\\link", "link"),
+        ("be\x07ep\x00\x9b2J", "beep"),
+        ("a\tb\r\nc\rd", "a b\ncd"),
+        ("\u202egnol\u2066", "gnol"),
+        ("half \ud800", "half "),
+        ("na\u00efve \u2014 \u732b", "na\u00efve \u2014 \u732b"),
+    ],
+)
+def test_control_characters_never_reach_the_page(dirty: str, text: str) -> None:
+    assert clean(dirty) == text
+
+
+def test_phrases() -> None:
+    assert phrases.commands_of("n. e; look and then w.") == ["n", "e", "look", "w"]
+    assert phrases.commands_of("then") == [""]
+    assert phrases.commands_of("open the thenar door") == ["open the thenar door"]
+    assert phrases.several("take lamp") is None
+    assert phrases.several("put down all") == phrases.Several("drop", True, ("",))
+    assert phrases.with_noun("put it with them, Kit", "a\\1") == "put a\\1 with a\\1, Kit"

@@ -1,0 +1,44 @@
+"""Small networks that serve every test of the engine; fixed by their seeds, trained on nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.copyhints import HintConfig
+from engine.rwkv.config import Config, Ranks
+from engine.rwkv.v7 import RWKV7
+
+HINTS = HintConfig(
+    newline=1, colon=2, comma=3, stop=4, command=5, say=6, end=7, preposition=8
+)  # fmt: skip
+
+
+def tiny_model(hints: bool = False, tied: bool = False, vocab: int = 61, seed: int = 0) -> RWKV7:
+    """Two layers, 32 wide, two heads; every weight moved off its special first value."""
+    config = Config(
+        n_layer=2,
+        n_embd=32,
+        vocab=vocab,
+        head_size=16,
+        ranks=Ranks(w=8, a=8, v=8, g=16),
+        tied=tied,
+        hints=HINTS if hints else None,
+    )
+    model = RWKV7.create(config, seed)
+    rng = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=rng))
+    return model.eval()
+
+
+def tiny_tokens(batch: int, length: int, vocab: int = 61, seed: int = 0) -> torch.Tensor:
+    """Random tokens (batch, length), few enough different ones for copy hints to find repeats."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randint(0, min(vocab, 14), (batch, length), generator=rng)
+
+
+def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Relative L2 distance."""
+    found, wanted = found.detach(), wanted.detach()
+    return float((found - wanted).norm() / wanted.norm())
