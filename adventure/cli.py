@@ -23,13 +23,15 @@ from adventure.errors import UserError
 if TYPE_CHECKING:
     from adventure.master.gamemaster import GameMaster
     from adventure.play.commands import Console
-    from adventure.play.savefile import Identity
+    from adventure.play.header import Identity
     from adventure.play.saves import Saves
     from adventure.play.session import Session
     from adventure.play.ui import Screen
     from adventure.world.pack import World
 
 DEFAULT_WORLD = "lantern"
+SMALL = 512
+"""A network no wider than this plays on one thread: a second one would only be waited for."""
 _ELSEWHERE = {
     "eval": ("adventure.master.consistency", "measure how well the game master keeps to the rules"),
     "tune": ("adventure.master.tune", "train a game master"),
@@ -119,7 +121,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
             owner.add_arguments(sub)
             sub.set_defaults(run=owner.run)
     bench = add("bench", bench_part, "measure the speed of a part")
-    bench.add_argument("part", choices=["kernels"])
+    bench.add_argument("part", choices=["kernels", "play"])
+    bench.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
     bench.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -254,12 +257,16 @@ def _screen(
 
 def load_master(world: World, path: Path | None) -> tuple[GameMaster, str, str]:
     """The game master of a world, and the hashes of its weights and tokenizer. Raises UserError."""
+    import torch
+
     from adventure.master.gamemaster import GameMaster
     from engine.checkpoint import load_model, weights_hash
     from engine.tokenizer import Tokenizer
 
     path = path or default_model()
     model = load_model(path)
+    if model.config.n_embd <= SMALL:
+        torch.set_num_threads(1)
     tokenizer = Tokenizer.from_file(path.with_name("tokenizer.json"))
     weights = weights_hash(path)
     return GameMaster(model, tokenizer, world, weights=weights), weights, tokenizer.hash
@@ -273,7 +280,7 @@ def default_model() -> Path:
 
 
 def _identity(world: World, weights: str, tokenizer: str) -> Identity:
-    from adventure.play.savefile import Identity
+    from adventure.play.header import Identity
     from adventure.world.prompt import PROTOCOL
 
     return Identity(world.name, world.title, world.digest, weights, tokenizer, PROTOCOL)
@@ -358,8 +365,7 @@ def check_world(args: argparse.Namespace) -> int:
 
 def bench_part(args: argparse.Namespace) -> int:
     """Measure, and print what the module measured."""
-    from engine.kernels_bench import bench
-
+    bench = _bench_play(args.world) if args.part == "play" else _bench_kernels
     if not args.json:
         bench()
         return 0
@@ -367,6 +373,24 @@ def bench_part(args: argparse.Namespace) -> int:
         rows = bench()
     print(json.dumps({args.part: rows}))
     return 0
+
+
+def _bench_kernels() -> Sequence[object]:
+    from engine.kernels_bench import bench
+
+    return bench()
+
+
+def _bench_play(name: str) -> Callable[[], Sequence[object]]:
+    from adventure.master.consistency import read_walk
+    from adventure.play.bench import bench
+    from adventure.world.pack import find_world, load_world
+
+    folder = find_world(name)
+    world = load_world(folder)
+    lines = read_walk(folder / "tests" / "solution.walk", world)
+    master, _, _ = load_master(world, None)
+    return lambda: bench(master, lines)
 
 
 # -- where things lie ----------------------------------------------------------------------------

@@ -1,10 +1,10 @@
-"""Copy hints: for every position, which tokens the text so far suggests next. Knows token ids, no game.
+"""Copy hints: which tokens the text so far suggests next. Knows token ids, no game.
 
-The network gets the hints as a second input embedding and as gates on its logits; it decides whether
-to follow one. A hint depends on the tokens read so far and on nothing else, so every mode and every
-split of the tokens sees the same hints. The idea follows RWKV-8's ROSA (longest-suffix prediction);
-here the text has lines, and lines of the form `key: item, item.` are records, of which the latest
-with a key is the valid one. Each channel is a *thread*: a place in the text being copied from.
+The network gets the hints as a second input embedding and as gates on its logits; it decides
+whether to follow one. A hint depends on the tokens read so far and on nothing else, so every mode
+and every split of the tokens sees the same hints. The idea follows RWKV-8's ROSA (longest-suffix
+prediction); here the text has lines, and lines of the form `key: item, item.` are records, of which
+the latest with a key is the valid one. Each channel is a *thread*: a place being copied from.
 
   RECORD   the latest line that begins like this one; from the colon on, that line's value
   SKIP     the same record, one list item further (to leave the hinted item out)
@@ -28,17 +28,17 @@ import numpy as np
 RECORD, SKIP, VALUE, KEY, NOUN, NOUN2, SEQUEL = range(7)
 CHANNELS = 7
 CODES = 7
-"""Sureness codes of a channel: 0 no hint. RECORD: 1-3 inside the key, 4-6 inside the value; the second
-and third of each triple say that the item ahead is the command's first or second noun. Others: 1 fresh
-(at the start of its source), 2 running (the last token came from there), 3 and 4 the same and the hinted
-token is also RECORD's."""
+"""Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 4-6 inside the value; 5 and 6
+say that the item ahead is the command's first or second noun. Others: 1 fresh (at the start of its
+source), 2 running (the last token came from there), 3 and 4 the same and the hinted token is also
+RECORD's."""
 
 _SEED = 7
 
 
 @dataclass(frozen=True)
 class HintConfig:
-    """Ids of the tokens that give the text its structure. `preposition` joins two nouns in a command."""
+    """Ids of the tokens that structure the text; `preposition` joins two nouns in a command."""
 
     newline: int
     colon: int
@@ -62,7 +62,9 @@ class HintConfig:
         names = {f.name for f in fields(HintConfig)}
         if not isinstance(raw, dict) or set(raw) != names:
             raise ValueError(f"hints must name exactly {sorted(names)}")
-        return HintConfig(**{name: int(raw[name]) for name in names})
+        if not all(type(value) is int and value >= 0 for value in raw.values()):
+            raise ValueError(f"hints must be token ids, got {raw}")
+        return HintConfig(**raw)
 
 
 class CopyHints:
@@ -87,7 +89,7 @@ class CopyHints:
         return self._n
 
     def read(self, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray, CopyHints]:
-        """Hints after each token: ids (T, K) and codes (T, K), int64, and the state after all of them."""
+        """Hints after each token, ids (T, K) and codes (T, K) int64, and the state after all."""
         log = self._log
         if len(log.tok) != self._n:  # another continuation went on from here: replay our own prefix
             known = log.tok[: self._n]
@@ -103,19 +105,16 @@ class CopyHints:
 
 
 class _Log:
-    """The tokens read, two indices over them, and the threads. Grows only; CopyHints guards its use."""
-
-    __slots__ = (
-        "_agree", "_c", "_delims", "_in_command", "_key_done", "_said", "line_hash", "line_start", "noun",
-        "noun2", "p_hash", "rec", "seq", "seq_run", "skip", "skip_run", "starts", "tok", "after", "threads",
-    )  # fmt: skip
+    """The tokens read, two indices over them, and the threads. Grows only; CopyHints guards it."""
 
     def __init__(self, config: HintConfig) -> None:
         self._c = config
         self._delims = (config.comma, config.stop, config.newline)
         self.tok: list[int] = []
-        self.starts: dict[int, int] = {}  # hash of a line's prefix -> position after it, latest line
-        self.after: dict[int, int] = {}  # hash of a whole line -> position after its newline, latest
+        # Of the latest line with that hash: a line's prefix -> position after the prefix, and
+        # a whole line -> position after its newline.
+        self.starts: dict[int, int] = {}
+        self.after: dict[int, int] = {}
         self.p_hash = _SEED
         self.line_start = 0
         self._key_done = False
@@ -164,7 +163,7 @@ class _Log:
         self.line_start = here + 1
 
     def _end_command(self, here: int) -> None:
-        words = self.tok[self.line_start : here]  # verb, noun phrase, maybe preposition and noun phrase
+        words = self.tok[self.line_start : here]  # verb, noun phrase, maybe preposition and another
         first = self.line_start + 1
         middle = words.index(self._c.preposition) if self._c.preposition in words else len(words)
         self.noun = tuple(words[1:middle])
@@ -233,13 +232,13 @@ class _Log:
         # else: something was put in; the thread waits where it is
 
     def _at_boundary(self, i: int) -> bool:
-        return i < len(self.tok) and self.tok[i] in self._delims or self.tok[i - 1] in (
-            self._c.comma,
-            self._c.colon,
-        )
+        """Whether an item ends before position i or begins there."""
+        if i < len(self.tok) and self.tok[i] in self._delims:
+            return True
+        return self.tok[i - 1] in (self._c.comma, self._c.colon)
 
     def _place_skip(self) -> None:
-        """One item further than the record thread, from a delimiter or an item's start; else nowhere."""
+        """One item further than the record thread; nowhere if that is inside an item."""
         self.skip, self.skip_run = -1, False
         tok, i = self.tok, self.rec
         if i < 0 or i >= len(tok) or not self._at_boundary(i):
@@ -292,11 +291,11 @@ class _Log:
             codes[SEQUEL] = (2 if self.seq_run else 1) + (2 if ids[SEQUEL] == record else 0)
 
     def _item_flag(self) -> int:
-        """1 or 2 where the list item ahead of the record thread is the command's first or second noun."""
+        """1 or 2 where the item ahead of the record thread is the first or second noun."""
         if not self._key_done or not self._at_boundary(self.rec):
             return 0
         first = self.rec + 1 if self.tok[self.rec] == self._c.comma else self.rec
-        if self.tok[first] in self._delims:
+        if first >= len(self.tok) or self.tok[first] in self._delims:
             return 0
         item = tuple(self.tok[first : self._delimiter(first)])
         if item == self.noun:

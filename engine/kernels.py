@@ -141,8 +141,10 @@ def _call(function: Any, shape: torch.Size, *tensors: Tensor | None) -> None:
     """Calls the library with sizes, threads and the tensors' addresses; ctypes frees the GIL."""
     pointers = [None if x is None else x.data_ptr() for x in tensors]
     code = function(*shape, torch.get_num_threads(), *pointers)
+    if code == 1:
+        raise MemoryError(f"no memory for WKV-7 on {tuple(shape)}")
     if code != 0:
-        raise MemoryError(f"the WKV-7 kernel ran out of memory (code {code}, {tuple(shape)})")
+        raise RuntimeError(f"the WKV-7 library refuses {tuple(shape)}")
 
 
 # ---- choosing, building, loading -----------------------------------------------------------
@@ -214,7 +216,10 @@ def _compiler() -> str:
 def cache_folder() -> Path:
     """Where built libraries live: $XDG_CACHE_HOME or ~/.cache, adventure-rwkv/kernels."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
+    try:
+        root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
+    except RuntimeError as error:
+        raise _NoBuildError("there is no home folder to keep the library in") from error
     return root / "adventure-rwkv" / "kernels"
 
 

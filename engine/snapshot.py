@@ -53,9 +53,10 @@ class Snapshot:
         if not state or "logits" not in tensors or sampler is None or extra is None:
             raise SnapshotError("The snapshot lacks its state or its logits; use another copy.")
         batches = {t.shape[1] if t.dim() > 1 else 0 for t in state.values()}
-        if len(batches) != 1 or not all(torch.isfinite(t).all() for t in state.values()):
+        values = (*state.values(), tensors["logits"])
+        if len(batches) != 1 or not all(torch.isfinite(t).all() for t in values):
             raise SnapshotError(
-                "The snapshot's state has tensors of different batch sizes or values that are not "
+                "The snapshot has tensors of different batch sizes or values that are not "
                 "numbers; use another copy."
             )
         hints = _read_hints(tensors, meta, batches.pop())

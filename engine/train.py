@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,14 +39,19 @@ def masked_loss(
     model: RWKV7, tokens: Tensor, said: Tensor, hints: Hints | None
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of the next token where `said` (B, T) is true, and whether each of those M
-    tokens was the likeliest (M,) bool. tokens (B, T); hints as in `RWKV7.forward`, or None."""
+    tokens was the likeliest (M,) bool. tokens (B, T); hints as in `RWKV7.forward`, or None.
+
+    Where nothing is said the loss is 0, not the mean of nothing: one NaN would end a training run.
+    """
     logits, _ = model(tokens, model.initial_state(len(tokens)), hints=hints, select=said)  # (M, V)
     targets = tokens.roll(-1, 1)[said]
+    if not len(targets):
+        return logits.sum(), targets.bool()
     return F.cross_entropy(logits, targets), logits.argmax(-1) == targets
 
 
 class Trainer:
-    """A model, its optimiser and the number of updates done; saves and resumes all three exactly."""
+    """A model, its optimiser and the number of updates done; resumes all three exactly."""
 
     def __init__(self, model: RWKV7, schedule: Schedule, weight_decay: float = 0.01) -> None:
         matrices = [p for p in model.parameters() if min(p.shape, default=1) > 1 and p.dim() == 2]
@@ -68,26 +74,28 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        return value.item(), float(right.float().mean())
+        return value.item(), float(right.float().mean()) if len(right) else 1.0
 
     def save(self, path: Path, extra: dict[str, object]) -> None:
         """Write everything to `path`, whole or not at all."""
         temporary = path.with_suffix(".tmp")
-        torch.save(
-            {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "extra": extra,
-            },
-            temporary,
-        )
-        os.replace(temporary, path)
+        whole = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "extra": extra,
+        }
+        with temporary.open("wb") as file:
+            torch.save(whole, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
 
     def load(self, path: Path) -> dict[str, object]:
         """Go on from `path`; returns what was given as `extra`."""
-        saved = torch.load(path, weights_only=True)
+        saved: dict[str, Any] = torch.load(path, weights_only=True)
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step = saved["step"]
-        return saved["extra"]  # type: ignore[no-any-return]
+        extra: dict[str, object] = saved["extra"]
+        return extra

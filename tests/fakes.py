@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from adventure.master.gamemaster import Piece
 from adventure.play.commands import Console
-from adventure.play.savefile import Identity
+from adventure.play.header import Identity
 from adventure.play.saves import Saves
 from adventure.play.session import Session
 from adventure.referee import rules

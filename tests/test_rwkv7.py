@@ -240,7 +240,9 @@ def test_a_fresh_network_is_fixed_by_its_seed_and_can_learn() -> None:
     config = Config(n_layer=2, n_embd=64, vocab=20, tied=True)
     model, tokens = RWKV7.create(config, 1), tiny_tokens(2, 16, vocab=20)
     same, other = RWKV7.create(config, 1), RWKV7.create(config, 2)
-    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), same.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(model.parameters(), same.parameters(), strict=True)
+    )
     assert not torch.equal(model.emb.weight, other.emb.weight)
     # Output matrices start at zero, so a fresh network's logits are those of its embedding.
     x = model.ln_out(model.blocks[0].ln0(model.emb(tokens)))
@@ -254,7 +256,7 @@ def test_a_fresh_network_is_fixed_by_its_seed_and_can_learn() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[0] > 2.5 and losses[-1] < 0.1
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adventure.play import phrases, session
-from adventure.play.transcript import PlayedTurn, Transcript, clean
+from adventure.play.transcript import Cleaner, PlayedTurn, Transcript, clean
 
 
 def test_the_game_can_be_won_and_then_says_so() -> None:
@@ -174,7 +174,8 @@ def test_a_failure_drops_the_rest_of_the_line(failing: str) -> None:
 
 def test_take_all_takes_what_can_be_carried_as_one_turn_to_undo() -> None:
     game = new_session()
-    assert say(game, "take all") == "There is nothing like that here."
+    assert say(game, "take all") == "There is nothing here to take."
+    assert say(game, "drop all but lamp") == "You have nothing to drop."
     text = say(game, "east", "take all")
     assert [line.split(":")[0] for line in text.split("\n") if line] == [
         "brass key",
@@ -288,6 +289,14 @@ def test_transcripts_come_back_from_blocks_also_after_cuts() -> None:
 )
 def test_control_characters_never_reach_the_page(dirty: str, text: str) -> None:
     assert clean(dirty) == text
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5])
+def test_text_in_pieces_is_cleaned_as_a_whole(step: int) -> None:
+    dirty = "a\x1b[31mred\x1b[0m\r\n\x1b]8;;http://x\x1b\\link\x9b2J, \u732b\x07."
+    cleaner = Cleaner()
+    pieces = [cleaner.push(dirty[at : at + step]) for at in range(0, len(dirty), step)]
+    assert "".join(pieces) == clean(dirty) == "ared\nlink, \u732b."
 
 
 def test_phrases() -> None:

@@ -1,8 +1,8 @@
-"""The consistency benchmark (`adventure eval`): a master plays, the referee judges. Knows no training.
+"""The consistency benchmark (`adventure eval`): a master plays, the referee judges. No training.
 
 Self-fed: what the master said is what it goes on from. Each reply is judged twice: against the true
-history, and against the world that the master's own records described just before the turn; the second
-is what a player perceives once something has gone wrong.
+history, and against the world that the master's own records described just before the turn; the
+second is what a player perceives once something has gone wrong.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ from adventure.errors import TrainError
 from adventure.master.gamemaster import GameMaster, Position
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.referee.rules import Outcome, play, start
-from adventure.world.grammar import Rejection, parse
 from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
+from adventure.world.grammar import Rejection, parse
 from adventure.world.pack import World, find_world, load_world
-from adventure.world.prompt import Records
+from adventure.world.prompt import NOTHING, Records
 from engine.rwkv.v7 import RWKV7
 from engine.tokenizer import Tokenizer
 
@@ -39,30 +39,36 @@ EVAL_SEED = 77_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `adventure eval`."""
-    parser.add_argument("--model", metavar="FILE", help="a checkpoint, tokenizer.json beside it (default: the shipped master)")
+    add = parser.add_argument
+    shown = "(default: %(default)s)"
+    model = "a checkpoint, tokenizer.json beside it (default: the shipped master)"
+    add("--model", metavar="FILE", help=model)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--world", help="judge one world instead of random ones")
-    what.add_argument("--random", type=int, default=0, metavar="N", help="this many random worlds (default: one a game)")
-    parser.add_argument("--walk", metavar="FILE", help="commands to give, one a line (with --world)")
-    parser.add_argument("--held-out", choices=("words", "sizes", "none"), default="words", help="what the random worlds have that training never showed (default: %(default)s)")
-    parser.add_argument("--player", choices=(*PLAYERS, "all"), default="all", help="who gives the commands; all: in turn (default: %(default)s)")
-    parser.add_argument("--turns", type=int, default=100, help="a game (default: %(default)s)")
-    parser.add_argument("--games", type=int, default=24, help="played in step (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=0, help="for the arithmetic; 0: all cores")
-    parser.add_argument("--errors", type=int, default=0, metavar="N", help="show the first wrong turn of N games")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    number = "this many random worlds (default: one a game)"
+    what.add_argument("--random", type=int, default=0, metavar="N", help=number)
+    add("--walk", metavar="FILE", help="commands to give, one a line (with --world)")
+    held_out = f"what the random worlds have that training never showed {shown}"
+    add("--held-out", choices=("words", "sizes", "none"), default="words", help=held_out)
+    players = f"who gives the commands; all: in turn {shown}"
+    add("--player", choices=(*PLAYERS, "all"), default="all", help=players)
+    add("--turns", type=int, default=100, help=f"a game {shown}")
+    add("--games", type=int, default=24, help=f"played in step {shown}")
+    add("--seed", type=int, default=0)
+    add("--threads", type=int, default=0, help="for the arithmetic; 0: all cores")
+    add("--errors", type=int, default=0, metavar="N", help="show the first wrong turn of N games")
+    add("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Play and judge; prints the table. Raises UserError on the user's mistakes."""
     from engine import load_model
 
-    if args.games < 1 or args.turns < 1:
-        raise TrainError("--games and --turns must be at least 1.")
+    _check(args)
     if args.threads:
         torch.set_num_threads(args.threads)
-    weights = Path(args.model) if args.model else Path(__file__).parent / "weights" / "master.safetensors"
+    shipped = Path(__file__).parent / "weights" / "master.safetensors"
+    weights = Path(args.model) if args.model else shipped
     model = load_model(weights)
     tokenizer = Tokenizer.from_file(weights.with_name("tokenizer.json"))
     world = load_world(find_world(args.world)) if args.world else None
@@ -78,10 +84,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check(args: argparse.Namespace) -> None:
+    if args.games < 1 or args.random < 0 or args.threads < 0:
+        raise TrainError("--games must be at least 1, --random and --threads at least 0.")
+    if not 1 <= args.turns <= WINDOWS[-1][1]:
+        raise TrainError(f"--turns is {args.turns}; it must be from 1 to {WINDOWS[-1][1]}.")
+
+
 def read_walk(file: Path, world: World) -> list[str]:
     """The canonical commands of a played game. Raises TrainError for a line that isn't one."""
     try:
-        typed = [line.strip() for line in file.read_text().splitlines()]
+        typed = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise TrainError(f"Can't read the walk {file}: {error}.") from error
     commands = list[str]()
@@ -91,6 +104,8 @@ def read_walk(file: Path, world: World) -> list[str]:
             if isinstance(command, Rejection):
                 raise TrainError(f"{file}: {text!r} is no command of this world: {command.text}")
             commands.append(command.line)
+    if not commands:
+        raise TrainError(f"The walk {file} holds no command; write one a line.")
     return commands
 
 
@@ -111,7 +126,7 @@ class Game:
 
 @dataclass
 class Report:
-    """Counts of turns by (window or kind): all, exact against the truth, exact against own records."""
+    """Turns by window and by kind: all, exact against the truth, exact against own records."""
 
     turns: Counter[str] = field(default_factory=Counter)
     exact: Counter[str] = field(default_factory=Counter)
@@ -141,14 +156,17 @@ class Report:
                 w: {"turns": n, "exact": self.exact[w] / n, "exact_by_own_records": self.own[w] / n}
                 for w, n in self.turns.items()
             },
-            "kinds": {k: {"turns": n, "exact": self.kinds_exact[k] / n} for k, n in sorted(self.kinds.items())},
+            "kinds": {
+                kind: {"turns": n, "exact": self.kinds_exact[kind] / n}
+                for kind, n in sorted(self.kinds.items())
+            },
             "median_turns_to_first_wrong": self.median_survival(),
             "games_without_a_wrong_turn": sum(not wrong for _, wrong in self.survival),
             "games": len(self.survival),
         }
 
     def median_survival(self) -> float | None:
-        """Kaplan-Meier: the turn by which half of the games have had a wrong reply; None if fewer have."""
+        """Kaplan-Meier: the turn by which half the games have had a wrong reply, if they have."""
         alive, share = len(self.survival), 1.0
         for turn, wrong in sorted(self.survival, key=lambda s: (s[0], not s[1])):
             if wrong:
@@ -160,12 +178,14 @@ class Report:
 
     def table(self) -> str:
         """The same for people."""
-        lines = [", ".join(f"{k} {v}" for k, v in self.about.items()) + f" ({self.seconds:.0f} s)", ""]
+        about = ", ".join(f"{k} {v}" for k, v in self.about.items())
+        lines = [f"{about} ({self.seconds:.0f} s)", ""]
         lines.append(f"{'turns':>12} {'judged':>8} {'exact':>8} {'by own records':>15}")
         for window in [*(f"{a}-{b}" for a, b in WINDOWS), "all"]:
             n = self.turns[window]
             if n:
-                lines.append(f"{window:>12} {n:8d} {self.exact[window] / n:8.2%} {self.own[window] / n:15.2%}")
+                exact, own = self.exact[window] / n, self.own[window] / n
+                lines.append(f"{window:>12} {n:8d} {exact:8.2%} {own:15.2%}")
         lines.append(f"\n{'kind of command':>24} {'judged':>8} {'exact':>8}")
         for kind, n in self.kinds.most_common():
             lines.append(f"{kind:>24} {n:8d} {self.kinds_exact[kind] / n:8.2%}")
@@ -178,7 +198,9 @@ class Report:
         return "\n".join(lines)
 
 
-def judge(model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None) -> Report:
+def judge(
+    model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None
+) -> Report:
     """Play args.games games of args.turns turns in step, and count."""
     report, began = Report(), time.time()
     what = args.world or f"random, held-out {args.held_out}"
@@ -190,34 +212,38 @@ def judge(model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: W
             break
         _one_turn(live, turn, report)
         if not args.json and turn % 50 == 0:
-            exact = report.exact["all"] / report.turns["all"]
-            print(f"turn {turn}: {exact:.2%} exact so far, {time.time() - began:.0f} s", file=sys.stderr)
+            exact, seconds = report.exact["all"] / report.turns["all"], time.time() - began
+            print(f"turn {turn}: {exact:.2%} exact so far, {seconds:.0f} s", file=sys.stderr)
     report.survival = [(g.first_wrong or g.played, bool(g.first_wrong)) for g in games]
     report.seconds = time.time() - began
     return report
 
 
-def _make_games(model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None) -> list[Game]:
+def _make_games(
+    model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None
+) -> list[Game]:
     count = args.random or args.games
     if world:
         worlds = [world]
     else:
         rooms = LARGER_ROOMS if args.held_out == "sizes" else TRAIN_ROOMS
-        worlds = [
-            random_world(EVAL_SEED + 100_000 * args.seed + i, held_out=args.held_out == "words", rooms=rooms)
-            for i in range(count)
-        ]
+        first, words = EVAL_SEED + 100_000 * args.seed, args.held_out == "words"
+        worlds = [random_world(first + i, held_out=words, rooms=rooms) for i in range(count)]
     masters = [GameMaster(model, tokenizer, w) for w in worlds]
     players = PLAYERS if args.player == "all" else (args.player,)
     steps = iter(args.walk or ())
-    made = {"walk": lambda: lambda *_: next(steps), "legal": lambda: legal_player, "goal": GoalPlayer, "curious": CuriousPlayer}
-    return [
-        Game(
-            worlds[i % len(worlds)], masters[i % len(worlds)], made[players[i % len(players)]](),
-            random.Random(f"game-{args.seed}-{i}"), start(worlds[i % len(worlds)]), masters[i % len(worlds)].opening(),
-        )
-        for i in range(args.games)
-    ]  # fmt: skip
+    made: dict[str, Callable[[], Player]] = {
+        "walk": lambda: lambda *_: next(steps),
+        "legal": lambda: legal_player,
+        "goal": GoalPlayer,
+        "curious": CuriousPlayer,
+    }
+    games = []
+    for i in range(args.games):
+        world, master = worlds[i % len(worlds)], masters[i % len(worlds)]
+        player, rng = made[players[i % len(players)]](), random.Random(f"game-{args.seed}-{i}")
+        games.append(Game(world, master, player, rng, start(world), master.opening()))
+    return games
 
 
 def _one_turn(live: Sequence[Game], turn: int, report: Report) -> None:
@@ -239,7 +265,7 @@ def _one_turn(live: Sequence[Game], turn: int, report: Report) -> None:
 
 def _kind(outcome: Outcome) -> str:
     """Lists that are empty are a kind of their own: boilerplate must not pass for memory."""
-    if outcome.kind in ("inventory", "score") and "nothing" in outcome.reply:
+    if outcome.kind in ("inventory", "score") and outcome.reply.endswith(f": {NOTHING}."):
         return f"{outcome.kind} (empty)"
     return outcome.kind
 
@@ -253,10 +279,9 @@ def _by_own_records(game: Game, line: str) -> str | None:
 
 
 def _describe(turn: int, line: str, outcome: Outcome, reply: str, said: list[str]) -> str:
-    got, want = "\n".join(said), "\n".join(outcome.lines)
-    return (
-        f"\n-- turn {turn}: {line} [{outcome.kind}]\nwanted:\n{want}\n| {outcome.reply}\ngot:\n{got}\n| {reply}"
-    )
+    wanted = "\n".join((*outcome.lines, f"| {outcome.reply}"))
+    got = "\n".join((*said, f"| {reply}"))
+    return f"\n-- turn {turn}: {line} [{outcome.kind}]\nwanted:\n{wanted}\ngot:\n{got}"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Transcripts to learn from: sample i of a corpus is a function of (seed, i). Knows no network.
 
-A sample is one segment as it is played: the pack's text, the memory in words as it stands after some
-turns, and the turns up to the segment's end, with copy hints and a mask of what the master has to say.
+A sample is one segment as it is played: the pack's text, the memory in words as it stands after
+some turns, and the turns up to the segment's end, with copy hints and a mask of what the master has
+to say.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,23 +16,35 @@ import numpy as np
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.referee.rules import play, start
 from adventure.world.generate import random_world
-from adventure.world.pack import World
+from adventure.world.parts import World
 from adventure.world.prompt import (
-    DO, END, PREPOSITION, SAY, SPECIALS, Records, changed_keys, command_text, memory_text, pack_text, reply_text,
-)  # fmt: skip
+    DO,
+    END,
+    PREPOSITION,
+    SAY,
+    SPECIALS,
+    Records,
+    changed_keys,
+    command_text,
+    memory_text,
+    pack_text,
+    reply_text,
+)
+from adventure.world.words import WORD_LISTS, is_held_out
 from engine.copyhints import CHANNELS, CopyHints, HintConfig
 from engine.tokenizer import Tokenizer, train_tokenizer
 
-
 LONGEST_SEGMENT = 32
-"""Turns; longer than a segment is in play, so that its end is never at the edge of what was learned."""
+"""Turns; more than a segment has in play, so that its end isn't at the edge of what was learned."""
 
 
 @dataclass
 class Sample:
-    """tokens (T,), ids and codes (T, K) of the hints after each token, said (T,): 1 where the *next*
-    token is the master's to say. All int64 but said (bool). turns: (first, last, kind) of every turn,
-    positions in `said`."""
+    """One segment, or a batch of them (B in front).
+
+    tokens (T,), ids and codes (T, K) of the hints after each token, all int64; said (T,) bool: True
+    where the *next* token is the master's to say; turns: (first, last, kind), positions in `said`.
+    """
 
     tokens: np.ndarray
     ids: np.ndarray
@@ -49,14 +63,20 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         return ids[0]
 
     return HintConfig(
-        newline=single("\n"), colon=single(":"), comma=single(","), stop=single("."), command=single(DO),
-        say=single(SAY), end=single(END), preposition=single(PREPOSITION),
-    )  # fmt: skip
+        newline=single("\n"),
+        colon=single(":"),
+        comma=single(","),
+        stop=single("."),
+        command=single(DO),
+        say=single(SAY),
+        end=single(END),
+        preposition=single(PREPOSITION),
+    )
 
 
 def pick_player(rng: random.Random) -> Player:
-    """A third each: by chance, towards a goal, towards what was seen least."""
-    return rng.choice((legal_player, GoalPlayer(), CuriousPlayer()))
+    """By chance, towards a goal, or (half of them) towards what was seen least."""
+    return rng.choice((legal_player, GoalPlayer(), CuriousPlayer(), CuriousPlayer()))
 
 
 def make_sample(
@@ -98,6 +118,10 @@ def _before_segment(world: World, rng: random.Random) -> tuple[Records, list[str
     """Play on for a while, so that the segment starts from a memory of any length."""
     player = pick_player(rng)
     records, order = start(world), list[str]()
+    if rng.random() < 0.4:
+        records = shuffled(world, rng)
+        order = changed_keys([], start(world), records)
+        rng.shuffle(order)
     turns = rng.choice((0, 0, rng.randint(1, 24), rng.randint(10, 120)))
     for _ in range(turns):
         after = play(world, records, player(world, records, rng)).records
@@ -106,6 +130,29 @@ def _before_segment(world: World, rng: random.Random) -> tuple[Records, list[str
         order = changed_keys(order, records, after)
         records = after
     return records, order, player
+
+
+def shuffled(world: World, rng: random.Random) -> Records:
+    """A state of play that chance play seldom reaches: doors in any state, things anywhere."""
+    records = start(world)
+    rooms = [room.name for room in world.rooms]
+    for door in world.doors:
+        states = ("open", "closed", "locked") if door.key else ("open", "closed")
+        records[door.name] = (rng.choice(states),)
+    keys = {door.key for door in world.doors}
+    for thing in world.things:
+        if not thing.portable or rng.random() < 0.3:
+            continue
+        home = "You carry" if thing.carried else f"{thing.room} holds"
+        records[home] = tuple(t for t in records[home] if t != thing.name)
+        carried = rng.random() < (0.6 if thing.name in keys else 0.25)
+        key = "You carry" if carried else f"{rng.choice(rooms)} holds"
+        records[key] = (*records[key], thing.name)
+        if thing.treasure:
+            records[thing.name] = ("portable",)
+            records["Treasures found"] = (*records["Treasures found"], thing.name)
+    records["At"] = (rng.choice(rooms),)
+    return records
 
 
 def make_batch(samples: list[Sample]) -> Sample:
@@ -125,12 +172,16 @@ def make_batch(samples: list[Sample]) -> Sample:
 
 
 def corpus_tokenizer(vocab: int, worlds: int = 1500, seed: int = 1) -> Tokenizer:
-    """A byte-level BPE learned from training worlds and their transcripts (never from held-out words)."""
+    """A byte-level BPE learned from training worlds and their transcripts, no held-out words.
 
-    def texts():  # type: ignore[no-untyped-def]
+    The stock's words are added by themselves, small and capitalised, and made-up words kept few, so
+    that an author's English takes few tokens; a made-up word may take many.
+    """
+
+    def texts() -> Iterator[str]:
         for i in range(worlds):
             rng = random.Random(f"tokenizer-{seed}-{i}")
-            world = random_world(rng.getrandbits(40))
+            world = random_world(rng.getrandbits(40), pseudo=0.03)
             yield pack_text(world)
             records, player = start(world), pick_player(rng)
             for _ in range(8):
@@ -138,5 +189,8 @@ def corpus_tokenizer(vocab: int, worlds: int = 1500, seed: int = 1) -> Tokenizer
                 outcome = play(world, records, line)
                 yield command_text(line) + reply_text(outcome.lines, outcome.reply)
                 records = outcome.records
+        stock = sorted({w for words in WORD_LISTS for w in words if not is_held_out(w)})
+        for word in stock:
+            yield f" {word}" * 20 + f" {word.capitalize()}" * 6
 
     return train_tokenizer(texts(), vocab, SPECIALS)

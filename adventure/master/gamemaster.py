@@ -1,7 +1,7 @@
-"""The game master: a network and a world -> turns. Knows the turn protocol, no player and no screen.
+"""The game master: a network and a world -> turns. Knows the protocol, no player and no screen.
 
-A turn is read into the state, its records and reply are decoded from it, and the position after it is
-a new value; the one before stays as it was, which is what makes undo and probes free.
+A turn is read into the state, its records and reply are decoded from it, and the position after it
+is a new value; the one before stays as it was, which is what makes undo and probes free.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,19 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from adventure.world.pack import World
+from adventure.world.parts import World
 from adventure.world.prompt import (
-    END, PROTOCOL, SAY, Records, changed_keys, command_text, initial_records, memory_text, pack_text, parse_record,
-)  # fmt: skip
+    END,
+    PROTOCOL,
+    SAY,
+    Records,
+    changed_keys,
+    command_text,
+    initial_records,
+    memory_text,
+    pack_text,
+    parse_record,
+)
 from engine.errors import SnapshotError
 from engine.generate import decode, prefill, step
 from engine.rwkv.state import State
@@ -30,9 +40,9 @@ from engine.snapshot import Snapshot
 from engine.tokenizer import StreamDecoder, Tokenizer
 
 SEGMENT_TURNS = 12
-"""A segment ends after this many turns: the next one starts from the opening and the memory in words."""
+"""Turns in a segment; the next one starts from the opening and the memory in words."""
 LONGEST_REPLY = 900
-"""Tokens; more than the longest prose a pack may hold. A reply cut here is a fault of the network."""
+"""Tokens, hidden ones included; more than 1,200 characters of English take, the most in a pack."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +78,12 @@ class GameMaster:
     """Plays one world with one network; holds no game, so that one serves many."""
 
     def __init__(
-        self, model: RWKV7, tokenizer: Tokenizer, world: World, sampler: Sampler | None = None, weights: str = ""
+        self,
+        model: RWKV7,
+        tokenizer: Tokenizer,
+        world: World,
+        sampler: Sampler | None = None,
+        weights: str = "",
     ) -> None:
         self.model, self.tokenizer, self.world = model, tokenizer, world
         self.sampler = sampler or make_sampler()
@@ -82,13 +97,20 @@ class GameMaster:
     def opening(
         self, progress: Callable[[int, int], None] | None = None, cache_dir: Path | None = None
     ) -> Position:
-        """The position after the pack is read, from `cache_dir` if it holds it, else by prefill."""
+        """The position after the pack is read, from `cache_dir` if it holds it, else by prefill.
+
+        Nothing is cached for a master that wasn't told the hash of its weights.
+        """
         if self._opening is None:
-            cached = cache_dir / f"{self.opening_hash}.opening" if cache_dir else None
+            cached = None
+            if cache_dir and self.weights:
+                cached = cache_dir / f"{self.opening_hash}.opening"
             self._opening = self._read_opening(cached) if cached else None
             if self._opening is None:
                 tokens = torch.tensor([self.tokenizer.encode(self.prompt)])
-                logits, state = prefill(self.model, tokens, self.model.initial_state(1), progress=progress)
+                logits, state = prefill(
+                    self.model, tokens, self.model.initial_state(1), progress=progress
+                )
                 self._opening = Position(state, logits[0], initial_records(self.world))
                 if cached:
                     self._write_opening(cached, self._opening)
@@ -116,7 +138,7 @@ class GameMaster:
         from safetensors.torch import save_file
 
         tensors, meta = self.position_to_file_parts(position)
-        temporary = file.with_suffix(".tmp")
+        temporary = file.with_suffix(f".{os.getpid()}.tmp")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, temporary, {"meta": json.dumps(meta)})
@@ -129,6 +151,9 @@ class GameMaster:
     def turn(self, position: Position, line: str, generator: Generator | None = None) -> Turn:
         """Put a canonical command; iterate the result for the reply as it is decoded."""
         return Turn(self, position, line, generator)
+
+    def _asked(self, line: str) -> Tensor:
+        return torch.tensor([self.tokenizer.encode(command_text(line))])  # (1, T)
 
     def settle(self, position: Position) -> Position:
         """End the segment if it is full: go on from the opening and the memory in words."""
@@ -145,19 +170,24 @@ class GameMaster:
     def after(
         self, position: Position, state: State, logits: Tensor, lines: Sequence[str]
     ) -> Position:
-        """The position after a turn in which the master said these record lines."""
+        """The position after a turn in which the master said these record lines.
+
+        A record whose key the world doesn't have is left out: memory is bounded by the world.
+        """
         records = dict(position.records)
         for line in lines:
             record = parse_record(line)
-            if record and (record[1] or record[0] in records):
+            if record and record[0] in records:
                 records[record[0]] = record[1]
         changed = tuple(changed_keys(list(position.changed), position.records, records))
         return Position(state, logits, records, changed, position.turns + 1)
 
-    def play_batch(self, positions: Sequence[Position], lines: Sequence[str]) -> list[tuple[str, list[str], Position]]:
-        """One turn of many games in step, greedily: (visible reply, record lines, position) of each."""
+    def play_batch(
+        self, positions: Sequence[Position], lines: Sequence[str]
+    ) -> list[tuple[str, list[str], Position]]:
+        """One turn of many games in step, greedily: (reply, record lines, position) of each."""
         read = [
-            prefill(self.model, torch.tensor([self.tokenizer.encode(command_text(line))]), position.state)
+            prefill(self.model, self._asked(line), position.state)
             for line, position in zip(lines, positions, strict=True)
         ]
         state, logits = State.stack([s for _, s in read]), torch.cat([row for row, _ in read])
@@ -168,7 +198,8 @@ class GameMaster:
             logits, state = step(self.model, tokens, state)
             for row, token in enumerate(tokens.tolist()):
                 told[live[row]].append(token)
-            stay = [r for r, i in enumerate(live) if told[i][-1] != self.end and len(told[i]) < LONGEST_REPLY]
+            unfinished = [i for i in live if told[i][-1] != self.end]
+            stay = [live.index(i) for i in unfinished if len(told[i]) < LONGEST_REPLY]
             if len(stay) < len(live):
                 for row in set(range(len(live))) - set(stay):
                     done[live[row]] = (state.select([row]), logits[row])
@@ -187,7 +218,9 @@ class GameMaster:
 
     # -- files -----------------------------------------------------------------------------------
 
-    def position_to_file_parts(self, position: Position) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def position_to_file_parts(
+        self, position: Position
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What a file has to hold for `position_from_parts` to rebuild it bit for bit."""
         extra = {
             "records": {key: list(items) for key, items in position.records.items()},
@@ -196,23 +229,37 @@ class GameMaster:
         }
         return Snapshot(position.state, position.logits, extra=extra).to_tensors()
 
-    def position_from_parts(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Position:
+    def position_from_parts(
+        self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
+    ) -> Position:
         """Rebuild a position. Raises SnapshotError where the parts don't fit this network."""
         snapshot = Snapshot.from_tensors(tensors, meta)
         wanted = self.model.initial_state(1)
         shapes = {name: t.shape for name, t in wanted.tensors.items()}
         found = {name: t.shape for name, t in snapshot.state.tensors.items()}
-        if shapes != found or (snapshot.state.hints is None) != (wanted.hints is None):
-            raise SnapshotError("The saved state has the shape of another network; use the model it was made with.")
+        foreign = (snapshot.state.hints is None) != (wanted.hints is None)
+        if shapes != found or foreign or snapshot.logits.shape != (self.model.config.vocab,):
+            raise SnapshotError(
+                "The saved state has the shape of another network; use the model it was made with."
+            )
         extra = snapshot.extra
-        records = {key: tuple(items) for key, items in extra["records"].items()}
-        return Position(snapshot.state, snapshot.logits, records, tuple(extra["changed"]), int(extra["turns"]))
+        try:
+            records = {key: tuple(items) for key, items in extra["records"].items()}
+            changed = tuple(key for key in extra["changed"] if key in records)
+            turns = int(extra["turns"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SnapshotError(
+                "The saved position lacks its records; use another copy."
+            ) from error
+        return Position(snapshot.state, snapshot.logits, records, changed, turns)
 
 
 class Turn:
-    """One turn, decoded as it is iterated. Afterwards: position, reply, records (the hidden lines)."""
+    """One turn, decoded as it is iterated; then position, reply and records (the hidden lines)."""
 
-    def __init__(self, master: GameMaster, position: Position, line: str, generator: Generator | None) -> None:
+    def __init__(
+        self, master: GameMaster, position: Position, line: str, generator: Generator | None
+    ) -> None:
         self._master, self._before, self._line, self._generator = master, position, line, generator
         self.position = position
         self.reply = ""
@@ -220,35 +267,28 @@ class Turn:
 
     def __iter__(self) -> Iterator[Piece]:
         m = self._master
-        tokens = torch.tensor([m.tokenizer.encode(command_text(self._line))])
-        logits, state = prefill(m.model, tokens, self._before.state)
-        decoder, text, hidden = StreamDecoder(m.tokenizer), _Lines(), ""
-        visible = False
-        row = logits[0]
-        for token, row, state in decode(
-            m.model, row, state, m.sampler, self._generator, stop={m.end}, limit=LONGEST_REPLY
+        read, state = prefill(m.model, m._asked(self._line), self._before.state)
+        logits = read[0]
+        decoder, text, hidden, visible = StreamDecoder(m.tokenizer), _Lines(), "", False
+        for said in decode(
+            m.model, logits, state, m.sampler, self._generator, {m.end}, LONGEST_REPLY
         ):
-            if token == m.end:
-                break
-            if token == m.say:
-                visible = True
-                continue
-            piece = decoder.push(token)
-            if not visible:
+            token, logits, state = said
+            piece = decoder.flush() if token in (m.say, m.end) else decoder.push(token)
+            if visible:
+                piece = text.push(piece)
+                self.reply += piece
+            else:
                 hidden += piece
-                if piece:
-                    yield Piece("record", piece)
-                continue
-            shown = text.push(piece)
-            if shown:
-                self.reply += shown
-                yield Piece("text", shown)
+            if piece:
+                yield Piece("text" if visible else "record", piece)
+            visible = visible or token == m.say
         self.records = hidden.splitlines()
-        self.position = m.after(self._before, state, row, self.records)
+        self.position = m.after(self._before, state, logits, self.records)
 
 
 class _Lines:
-    """Takes off the space that begins each line, and holds a newline back until something follows."""
+    """Takes off the space that begins each line, and holds newlines back until text follows."""
 
     def __init__(self) -> None:
         self._start, self._held = True, ""

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import SEEK_END, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adventure import __version__
 from adventure.errors import SaveError
+from adventure.play.saves import list_saves
 from adventure.play.transcript import Said, TranscriptFile, clean
+from adventure.play.ui import PlainScreen
 from adventure.world.grammar import KNOWN_VERBS, LONGEST
 
 if TYPE_CHECKING:
@@ -132,18 +135,23 @@ class Console:
 
     def _page(self, pieces: Iterable[Said], typed: str) -> Iterator[Said]:
         """Pass pieces on, keep the game after each turn, write the transcript."""
-        page = [typed]
+        page = StringIO(typed)
+        page.seek(0, SEEK_END)
+        paper = PlainScreen(
+            StringIO(), page, page, rooms=[r.name for r in self.session.world.rooms]
+        )
         try:
             for said in pieces:
                 if said.kind != "record" or self.show_records:
-                    page.append(said.text if said.kind == "text" else f"\n{said.text}\n")
+                    paper.show(said)
                     yield said
                 self._keep()
         finally:
             self._keep()
         try:
             if self.transcript.on:
-                self.transcript.write("".join(page).strip("\n") + "\n\n")
+                paper.end()
+                self.transcript.write(page.getvalue())
         except SaveError as error:
             self._news += note(str(error))
         news, self._news = self._news, []
@@ -254,8 +262,6 @@ class Console:
         self._kept = self.session.position
 
     def _do_saves(self, _: str) -> Iterable[Said]:
-        from adventure.play.saves import list_saves
-
         mine = [s for s in list_saves(self.saves.folder) if s.about.identity == self.saves.identity]
         if not mine:
             return note("There are no saves of this world yet.")

@@ -9,7 +9,7 @@ import re
 
 from prompt_toolkit.utils import get_cwidth
 
-_SENTENCE_END = re.compile(r"[.!?][\"')\u2019\u201d]*\s|\n")
+_SENTENCE_END = re.compile(r"[.!?][\"')\u2019\u201d]*\s+(?=[^a-z\s])|\n")
 
 
 class Wrapper:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from adventure.errors import UserError
+from adventure.errors import SaveError, UserError
 from adventure.play.transcript import Said
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ def begin(
     """Put the console where play begins; gives what is shown first.
 
     load: the save to begin with; go_on: with the game that was left, without asking; new: neither.
-    A person who has left a game of this world is asked. Raises SaveError when `load` or the game
-    that was left can't be restored.
+    A person who has left a game of this world is asked. Raises SaveError when what was asked for
+    can't be restored.
     """
     if load:
         console.restore(load)
+        screen.remember(turn.typed for turn in console.session.transcript)
         return console.going_on(f'[Restored "{load}": turn {console.session.turns}.]')
     left = None if new else console.saves.left_off()
     if left is None:
@@ -51,7 +52,13 @@ def begin(
         return console.introduction(missing)
     if not go_on and not (screen.interactive and _wanted(left, screen)):
         return console.introduction()
-    console.go_on()
+    try:
+        console.go_on()
+    except SaveError as error:
+        if go_on:
+            raise
+        return console.introduction(str(error))
+    screen.remember(turn.typed for turn in console.session.transcript)
     return console.going_on(f"[Going on where you left off: turn {console.session.turns}.]")
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -22,52 +21,26 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from adventure.errors import SaveError, UserError
+from adventure.errors import UserError
+from adventure.play.header import (
+    FORMAT,
+    MAGIC,
+    WRONG,
+    About,
+    Identity,
+    about_of,
+    check_belongs,
+    damaged,
+    read_header,
+)
 from adventure.play.session import Game, Moment
 from adventure.play.transcript import Transcript, inflate
+from engine.sampler import make_sampler
 
 if TYPE_CHECKING:
     from adventure.play.session import Session
 
-MAGIC, FORMAT = "adventure-save", 1
 _BODY_LIMIT = 1 << 28  # bytes that the packed JSON may unpack to
-_KINDS = {
-    "room": str,
-    "turns": int,
-    "score": int,
-    "over": bool,
-    "time": float,
-    "sampler": dict,
-    "seed": int,
-}
-_WRONG = (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError)
-"""What taking apart a damaged file can raise (RecursionError is a RuntimeError)."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a save belongs to. world: name of its folder; digest: of the world's contents."""
-
-    world: str
-    title: str
-    digest: str
-    weights: str
-    tokenizer: str
-    protocol: int
-
-
-@dataclass(frozen=True)
-class About:
-    """What a save says of itself. time: of writing, seconds since 1970."""
-
-    identity: Identity
-    room: str
-    turns: int
-    score: int
-    over: bool
-    time: float
-    sampler: Mapping[str, Any]
-    seed: int
 
 
 def pack_game(session: Session, identity: Identity, undo: int, undo_bytes: int) -> bytes:
@@ -112,9 +85,9 @@ def pack_game(session: Session, identity: Identity, undo: int, undo_bytes: int) 
 
 def unpack_game(data: bytes, session: Session, identity: Identity, name: str) -> Game:
     """The game in a file's bytes, checked against `session`, which stays. Raises SaveError."""
-    header = _header(data, name)
-    about = _about(header, name)
-    _check_belongs(about.identity, identity, name)
+    header = read_header(data, name)
+    about = about_of(header, name)
+    check_belongs(about.identity, identity, name)
     try:
         tensors = load_tensors(data)
         prints = {key: _fingerprint(tensor) for key, tensor in tensors.items()}
@@ -123,21 +96,8 @@ def unpack_game(data: bytes, session: Session, identity: Identity, name: str) ->
         return _rebuild(tensors, session, about)
     except UserError:
         raise
-    except (SafetensorError, *_WRONG) as error:
-        raise _damaged(name) from error
-
-
-def read_about(start: bytes, name: str) -> About:
-    """What a save says of itself, from the file's first bytes; its contents are not checked.
-
-    `start` holds at least the 8 bytes of the header's length and the header. Raises SaveError.
-    """
-    return _about(_header(start, name), name)
-
-
-def header_length(first: bytes) -> int:
-    """How many bytes of header follow the first 8; 0 where there are fewer."""
-    return int(struct.unpack("<Q", first)[0]) if len(first) == 8 else 0
+    except (SafetensorError, *WRONG) as error:
+        raise damaged(name) from error
 
 
 def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> Game:
@@ -153,11 +113,11 @@ def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> G
         moments.append(
             Moment(position, generator, int(told["turns"]), str(told["noun"]), str(told["last"]))
         )
+    make_sampler(**about.sampler)  # so do these two where they are out of range
+    torch.Generator().manual_seed(about.seed)
     transcript = Transcript.from_blocks([_to_bytes(tensors[key]) for key in body["transcript"]])
-    if moments[0].turns != len(transcript):
-        raise ValueError(
-            f"{len(transcript)} turns in the transcript of a game of {moments[0].turns}"
-        )
+    if moments[0].turns != len(transcript) or any(m.turns > len(transcript) for m in moments):
+        raise ValueError(f"{len(transcript)} turns in the transcript of another game")
     return Game(moments[0], tuple(moments[1:]), transcript, about.seed, about.sampler)
 
 
@@ -216,66 +176,3 @@ def _digest(header: Mapping[str, str], prints: Mapping[str, str]) -> str:
     return hashlib.sha256(
         json.dumps([dict(header), dict(prints)], sort_keys=True).encode()
     ).hexdigest()
-
-
-# -- the header, and what can be wrong with it ---------------------------------------------------
-
-
-def _damaged(name: str) -> SaveError:
-    return SaveError(f'The save "{name}" is damaged and can\'t be restored; restore another one.')
-
-
-def _header(data: bytes, name: str) -> dict[str, str]:
-    """The header of a save, from the file's first bytes or all of them. Raises SaveError."""
-    stranger = SaveError(f'"{name}" is not a saved game; give a file that SAVE wrote.')
-    length = header_length(data[:8])
-    if length > len(data) - 8:  # cut short, or never one
-        raise _damaged(name) if MAGIC.encode() in data[:4096] else stranger
-    try:
-        header = json.loads(data[8 : 8 + length])["__metadata__"]
-    except _WRONG as error:
-        raise stranger from error
-    if not isinstance(header, dict) or header.get("magic") != MAGIC:
-        raise stranger
-    if header.get("format") != str(FORMAT):
-        raise SaveError(
-            f'"{name}" has save format {header.get("format")}, and this version reads format '
-            f"{FORMAT}; play it with the version that wrote it."
-        )
-    return header
-
-
-def _about(header: Mapping[str, str], name: str) -> About:
-    try:
-        told = json.loads(header["about"])
-        identity = told.pop("identity")
-        if set(identity) != {f.name for f in fields(Identity)} or set(told) != set(_KINDS):
-            raise ValueError("the header's keys")
-        if not all(isinstance(told[key], kind) for key, kind in _KINDS.items()):
-            raise ValueError("the header's values")
-        return About(Identity(**identity), **told)
-    except _WRONG as error:
-        raise _damaged(name) from error
-
-
-def _check_belongs(saved: Identity, here: Identity, name: str) -> None:
-    if saved.digest != here.digest:
-        if saved.world == here.world:
-            raise SaveError(
-                f'"{name}" was saved before the world "{here.title}" was changed and no longer '
-                "fits it; start a new game."
-            )
-        raise SaveError(
-            f'"{name}" is a game of "{saved.title}", and this is "{here.title}"; '
-            f"start {saved.world} to restore it."
-        )
-    if (saved.weights, saved.tokenizer) != (here.weights, here.tokenizer):
-        raise SaveError(
-            f'"{name}" was played with another game master (model {saved.weights[:8]}; this is '
-            f"{here.weights[:8]}); start with --model and its file to restore it."
-        )
-    if saved.protocol != here.protocol:
-        raise SaveError(
-            f'"{name}" speaks protocol {saved.protocol} with the game master, and this version '
-            f"{here.protocol}; play it with the version that wrote it."
-        )

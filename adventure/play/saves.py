@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -16,14 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from adventure.errors import SaveError
-from adventure.play.savefile import (
-    About,
-    Identity,
-    header_length,
-    pack_game,
-    read_about,
-    unpack_game,
-)
+from adventure.play.header import About, Identity, header_length, read_about
 
 if TYPE_CHECKING:
     from adventure.play.session import Game, Session
@@ -187,14 +181,21 @@ class Saves:
     def save(self, name: str, session: Session) -> Path:
         """Write the game. Raises SaveError; then what was there before is still there."""
         path = save_path(self.folder, name)
-        write_file(path, pack_game(session, self.identity, UNDO_KEPT, UNDO_KEPT_BYTES))
+        self._write(path, session, UNDO_KEPT, UNDO_KEPT_BYTES)
         return path
+
+    def _write(self, path: Path, session: Session, undo: int, undo_bytes: int) -> None:
+        from adventure.play.savefile import pack_game  # the network's side of it, not for lists
+
+        write_file(path, pack_game(session, self.identity, undo, undo_bytes))
 
     def load(self, name: str, session: Session) -> Game:
         """Read a game that `session` could go on with; changes nothing. Raises SaveError."""
         path = find_save(self.folder, name)
         with _reading(path) as file:
             data = file.read()
+        from adventure.play.savefile import unpack_game
+
         return unpack_game(data, session, self.identity, path.name.removesuffix(SUFFIX))
 
     # -- the save after every turn -----------------------------------------------------------------
@@ -222,15 +223,21 @@ class Saves:
         """
         path = save_path(self.folder, self.autosave_name)
         if not self._ours:
-            self._clear_away(path)
+            self._put_aside(path)
             self._ours = True
         kept = (UNDO_KEPT, UNDO_KEPT_BYTES) if leaving else (UNDO_AUTOSAVED, UNDO_AUTOSAVED_BYTES)
-        write_file(path, pack_game(session, self.identity, *kept))
+        self._write(path, session, *kept)
 
-    def _clear_away(self, path: Path) -> None:
-        with contextlib.suppress(OSError):  # what can't be moved or removed here does no harm
+    def _put_aside(self, path: Path) -> None:
+        """Give another game's autosave a second name, so that there is one at every moment."""
+        with contextlib.suppress(OSError):  # where it can't be, the game in play comes first
             if path.exists():
-                path.replace(path.with_name(f"{self.autosave_name}.previous{SUFFIX}"))
+                second = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                try:
+                    os.link(path, second)
+                except OSError:  # a file system without links, or what a crash left
+                    shutil.copyfile(path, second)
+                second.replace(path.with_name(f"{self.autosave_name}.previous{SUFFIX}"))
             for litter in self.folder.glob(f".*{SUFFIX}.*.tmp"):
                 if time.time() - litter.stat().st_mtime > _STALE:
                     litter.unlink()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from adventure.play import phrases
-from adventure.play.transcript import PlayedTurn, Said, Transcript, clean
+from adventure.play.transcript import Cleaner, PlayedTurn, Said, Transcript, clean
 from adventure.world.grammar import Command, Rejection, parse
 from engine.sampler import make_sampler
 
@@ -27,6 +27,7 @@ _ACTIONS = ("go", "take", "drop", "open", "close", "lock", "unlock")
 """Verbs that change a record when they succeed; one that changed none was refused."""
 
 _NO_SLIP = "Sorry, that can't be corrected."
+_NOTHING_HERE = "There is nothing here to take."
 _NO_WORD = "Think nothing of it."
 
 Aside = Callable[[str], Iterable[Said] | None]
@@ -132,7 +133,12 @@ class Session:
     def use_sampler(self, settings: Mapping[str, Any]) -> None:
         """Choose tokens by these settings from now on."""
         self.sampler = dict(settings)
-        self.master.sampler = make_sampler(**self.sampler)
+        self._choose = make_sampler(**self.sampler)
+
+    def _ask(self, line: str) -> Turn:
+        """Put a canonical line to the master, which other sessions may use too."""
+        self.master.sampler = self._choose
+        return self.master.turn(self.position, line, self.generator)
 
     def reseed(self, seed: int) -> None:
         """Begin the randomness anew."""
@@ -177,7 +183,7 @@ class Session:
         """The room as LOOK shows it, asked of a copy: the game doesn't move."""
         before = self.generator.get_state()
         try:
-            turn = self.master.turn(self.position, "look", self.generator)
+            turn = self._ask("look")
             yield from _pieces(turn)
             self._show(turn.reply)
         finally:
@@ -221,8 +227,9 @@ class Session:
             text = phrases.with_noun(text, self.noun)
         many = phrases.several(text)
         lines = [text] if many is None else self._each(many)
-        if not lines:
-            yield Said("note", "There is nothing like that here.")
+        if many is not None and not lines:
+            nothing = "You have nothing to drop." if many.verb == "drop" else _NOTHING_HERE
+            yield Said("note", nothing)
             return False
         commands = []
         for line in lines:
@@ -274,7 +281,7 @@ class Session:
         randomness = self.generator.get_state()
         done = False
         try:
-            turn = self.master.turn(self.position, command.line, self.generator)
+            turn = self._ask(command.line)
             yield from _pieces(turn)
             done = True
         finally:
@@ -306,13 +313,14 @@ class Session:
 
 def _pieces(turn: Turn) -> Iterator[Said]:
     """A turn as it is decoded: hidden lines whole, the reply in bits."""
-    hidden = ""
+    hidden, cleaner = "", Cleaner()
     for piece in turn:
+        text = cleaner.push(piece.text)
         if piece.kind == "record":
-            *lines, hidden = (hidden + clean(piece.text)).split("\n")
+            *lines, hidden = (hidden + text).split("\n")
             yield from (Said("record", line) for line in lines if line.strip())
         else:
             if hidden.strip():
                 yield Said("record", hidden)
             hidden = ""
-            yield Said("text", clean(piece.text))
+            yield Said("text", text)

@@ -16,6 +16,9 @@ from adventure.errors import SaveError
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])|\x9b[0-?]*[ -/]*[@-~]"
 )
+_UNFINISHED = re.compile(
+    r"(?:\x1b(?:\[[0-?]{0,30}[ -/]{0,9}|\][^\x07\x1b]{0,300}\x1b?)?|\x9b[0-?]{0,30}[ -/]{0,9}|\r)\Z"
+)
 # C0 and C1 controls, marks that reorder or hide text, halves of surrogate pairs
 _CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -33,6 +36,21 @@ def clean(text: str) -> str:
         .replace("\u2029", "\n")
     )
     return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+class Cleaner:
+    """`clean` for text that comes in pieces: an escape sequence that may go on is held back."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def push(self, piece: str) -> str:
+        """What is certain by now."""
+        text = self._held + piece
+        unfinished = _UNFINISHED.search(text)
+        end = unfinished.start() if unfinished else len(text)
+        self._held = text[end:]
+        return clean(text[:end])
 
 
 @dataclass(frozen=True)

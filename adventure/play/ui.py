@@ -50,6 +50,9 @@ class Screen(ABC):
     def ask(self, left: str, right: str) -> str:
         """Read a command; left, right: the status line. Raises EOFError, KeyboardInterrupt."""
 
+    def remember(self, typed: Iterable[str]) -> None:  # noqa: B027 (a terminal may have no memory)
+        """Put earlier commands within reach of the up key, if there is one."""
+
     @abstractmethod
     def _print(self, style: str, text: str) -> None:
         """Put text on the terminal at once."""
@@ -242,7 +245,6 @@ class RichScreen(Screen):
         super().__init__(rooms)
 
     def remember(self, typed: Iterable[str]) -> None:
-        """Put earlier commands within reach of the up key."""
         for line in typed:
             self._history.append_string(line)
 

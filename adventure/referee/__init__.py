@@ -1,1 +1,1 @@
-"""The referee: exact rules over a world, to learn from and to be judged by. It never answers the player."""
+"""The referee: exact rules, to learn from and to be judged by. It never answers the player."""

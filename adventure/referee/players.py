@@ -1,4 +1,4 @@
-"""Players for transcripts and for judging: they choose canonical commands. Know the rules, no network."""
+"""Players for transcripts and for judging: they choose commands. Know the rules, no network."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from adventure.referee.rules import LOCK_STATES, Outcome, play, start
-from adventure.world.pack import DIRECTIONS, World
+from adventure.referee.rules import Outcome, play, start
+from adventure.world.parts import DIRECTIONS, Door, World
 from adventure.world.prompt import Records
 
 Player = Callable[[World, Records, random.Random], str]
@@ -15,13 +15,15 @@ DIRECTION_WEIGHTS = [6.0 if d in ("north", "south", "east", "west") else 1.0 for
 
 
 def legal_player(world: World, records: Records, rng: random.Random) -> str:
-    """Uniform over kinds of command, mostly sensible ones: it provokes every rule and every refusal."""
+    """By chance, mostly sensible commands: it provokes every rule and every refusal."""
     room = records["At"][0]
-    here = [t for t in records[f"{room} holds"]]
+    here = list(records[f"{room} holds"])
     carried = list(records["You carry"])
     everything = [p.name for p in (*world.things, *world.doors)]
     doors = [d.name for d in world.doors]
-    roll = rng.random()
+    near = [d for d in doors if d in here]
+    # Doors have most of the rules, and most rooms have none: where one is, dwell on it.
+    roll = rng.uniform(0.82, 1.0) if near and rng.random() < 0.3 else rng.random()
 
     def noun(*pools: list[str]) -> str:
         pool = next((p for p in pools if p), everything)
@@ -44,18 +46,18 @@ def legal_player(world: World, records: Records, rng: random.Random) -> str:
         return "inventory"
     if roll < 0.82:
         return rng.choice(["wait", "score"])
-    near = [d for d in doors if d in here]
     target = noun(near, here)
     if roll < 0.90:
         return f"{rng.choice(['open', 'close'])} {target}"
-    return f"{rng.choice(['unlock', 'unlock', 'lock'])} {target} with {_some_key(world, target, carried, everything, rng)}"
+    verb = rng.choice(["unlock", "unlock", "lock"])
+    return f"{verb} {target} with {_some_key(world, target, carried, everything, rng)}"
 
 
 def _some_key(
     world: World, target: str, carried: list[str], everything: list[str], rng: random.Random
 ) -> str:
     right = [d.key for d in world.doors if d.name == target and d.key]
-    if right and rng.random() < 0.6:
+    if right and rng.random() < (0.6 if right[0] in carried else 0.15):
         return right[0]
     return rng.choice(carried if carried and rng.random() < 0.7 else everything)
 
@@ -77,7 +79,7 @@ class CuriousPlayer:
 
 
 class GoalPlayer:
-    """Plans with the rules: wanders, fetches things, opens doors with their keys, now and then errs."""
+    """Plans with the rules: wanders, fetches things, opens doors, now and then errs."""
 
     def __init__(self, error: float = 0.1) -> None:
         self.error = error
@@ -105,7 +107,8 @@ class GoalPlayer:
         takeable = [t for t in here if records[t][0] in ("portable", "treasure")]
         if takeable and rng.random() < 0.6:
             thing = rng.choice(takeable)
-            return [f"examine {thing}", f"take {thing}"] if rng.random() < 0.4 else [f"take {thing}"]
+            look = [f"examine {thing}"] if rng.random() < 0.4 else []
+            return [*look, f"take {thing}"]
         ending = world.ending
         if ending.thing in records["You carry"] and rng.random() < 0.5:
             return [*(path(world, records, ending.room) or []), f"drop {ending.thing}"]
@@ -115,11 +118,19 @@ class GoalPlayer:
         return path(world, records, goal) or ["look"]
 
 
+_Came = dict[str, tuple[str, str] | None]
+"""Rooms within reach, nearest first: room -> (room before, direction), None at the origin."""
+
+
 def path(world: World, records: Records, goal: str) -> list[str] | None:
-    """Moves from where the player is to `goal` through what is open now; None if there is no way."""
-    origin = records["At"][0]
-    came: dict[str, tuple[str, str]] = {origin: ("", "")}
-    queue = deque([origin])
+    """Moves from where the player is to `goal` through what is open; None if there is no way."""
+    came = _explore(world, records, goal)
+    return _moves(came, goal) if goal in came else None
+
+
+def _explore(world: World, records: Records, goal: str | None = None) -> _Came:
+    came: _Came = {records["At"][0]: None}
+    queue = deque(came)
     while queue and goal not in came:
         room = queue.popleft()
         for direction in world.exits_of(room):
@@ -127,62 +138,90 @@ def path(world: World, records: Records, goal: str) -> list[str] | None:
             if target not in came and (door is None or records[door][0] == "open"):
                 came[target] = (room, direction)
                 queue.append(target)
-    if goal not in came:
-        return None
+    return came
+
+
+def _moves(came: _Came, goal: str) -> list[str]:
     steps: list[str] = []
-    while goal != origin:
-        goal, direction = came[goal]
+    while (before := came[goal]) is not None:
+        goal, direction = before
         steps.append(f"go {direction}")
     return steps[::-1]
 
 
-def solve(world: World, limit: int = 20_000) -> list[str] | None:
-    """Commands that reach the ending, by breadth-first search over greedy macro steps; None if none found.
+def _homes(world: World, records: Records) -> set[str]:
+    """Rooms from which the player could come back to where they are."""
+    into: dict[str, list[str]] = {}
+    for (room, _), (target, door) in world.ways.items():
+        if door is None or records[door][0] == "open":
+            into.setdefault(target, []).append(room)
+    found = {records["At"][0]}
+    queue = deque(found)
+    while queue:
+        fresh = set(into.get(queue.popleft(), ())) - found
+        found |= fresh
+        queue.extend(fresh)
+    return found
 
-    A macro step walks somewhere reachable and takes a thing, or unlocks and opens a door. Carrying more
-    never hurts in format 0, so things are never put down before the end.
+
+def solve(world: World, limit: int = 2000) -> list[str] | None:
+    """Commands that reach the ending; None if there are none, or none among `limit` futures.
+
+    Carrying more and opening more never hurts in format 0, so all that can be had without losing
+    the way back is had first. Only one-way exits make several futures, which are tried in turn.
     """
-    records, commands = start(world), list[str]()
-    doors = {d.name: d for d in world.doors}
-    for _ in range(limit):
-        ending = world.ending
-        if ending.thing in records["You carry"]:
-            way = path(world, records, ending.room)
-            if way is not None:
-                return [*commands, *way, f"drop {ending.thing}"]
-        step = _macro_step(world, records, doors)
-        if step is None:
-            return None
-        for command in step:
-            records = play(world, records, command).records
-        commands += step
+    futures: list[tuple[Records, list[str]]] = [(start(world), [])]
+    tried = set[tuple[object, ...]]()
+    while futures and len(tried) < limit:
+        records, commands = futures.pop()
+        records, commands, came, homes = _gather(world, records, commands)
+        if world.ending.thing in records["You carry"] and world.ending.room in came:
+            return [*commands, *_moves(came, world.ending.room), f"drop {world.ending.thing}"]
+        doors = tuple(records[door.name] for door in world.doors)
+        future = (frozenset(homes & came.keys()), frozenset(records["You carry"]), doors)
+        if future not in tried:
+            tried.add(future)
+            for room in (room for room in came if room not in homes):
+                futures.append(({**records, "At": (room,)}, [*commands, *_moves(came, room)]))
     return None
 
 
-def _macro_step(world: World, records: Records, doors: dict) -> list[str] | None:  # type: ignore[type-arg]
-    best: list[str] | None = None
-    for room in world.rooms:
-        way = path(world, records, room.name)
-        if way is None or (best is not None and len(way) >= len(best)):
-            continue
-        for name in records[f"{room.name} holds"]:
+def _gather(
+    world: World, records: Records, commands: list[str]
+) -> tuple[Records, list[str], _Came, set[str]]:
+    """Take and open all that can be had with the way back kept."""
+    doors = {door.name: door for door in world.doors}
+    while True:
+        came, homes = _explore(world, records), _homes(world, records)
+        gain = _gain(records, came, homes, doors)
+        if gain is None:
+            return records, commands, came, homes
+        for command in gain:
+            records = play(world, records, command).records
+        commands = [*commands, *gain]
+
+
+def _gain(
+    records: Records, came: _Came, homes: set[str], doors: dict[str, Door]
+) -> list[str] | None:
+    """Commands to the nearest thing that can be taken, or door that can be opened."""
+    for room in came:
+        for name in records[f"{room} holds"] if room in homes else ():
             state = records[name][0]
             if state in ("portable", "treasure"):
-                best = [*way, f"take {name}"]
-            elif state == "closed":
-                best = [*way, f"open {name}"]
-            elif state == "locked" and doors[name].key in records["You carry"]:
-                best = [*way, f"unlock {name} with {doors[name].key}", f"open {name}"]
-            else:
-                continue
-            break
-    return best
+                return [*_moves(came, room), f"take {name}"]
+            if state == "closed":
+                return [*_moves(came, room), f"open {name}"]
+            if state == "locked" and doors[name].key in records["You carry"]:
+                unlock = f"unlock {name} with {doors[name].key}"
+                return [*_moves(came, room), unlock, f"open {name}"]
+    return None
 
 
 def walk(
     world: World, player: Player, rng: random.Random, turns: int
 ) -> Iterator[tuple[str, Records, Outcome]]:
-    """Play `turns` turns from the start: (command, records before, outcome); stops when the game is won."""
+    """At most `turns` turns from the start, fewer if won: (command, records before, outcome)."""
     records = start(world)
     for _ in range(turns):
         line = player(world, records, rng)

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from adventure.world.parts import World
 from adventure.world.prompt import Records, initial_records, one_line, record_line, room_view
-from adventure.world.pack import World
 
 LOCK_STATES = ("open", "closed", "locked")
 
@@ -57,7 +57,7 @@ class _Turn:
         return items[0] if items else ""
 
     def here(self, name: str) -> tuple[str, str]:
-        """Recall where the player is and what is there: (room, where `name` is: 'room', 'carried', '')."""
+        """Recall what is at hand: (room, where `name` is: 'room', 'carried' or '')."""
         room = self.one("At")
         if name in self.recall(f"{room} holds"):
             return room, "room"
@@ -70,7 +70,7 @@ def start(world: World) -> Records:
 
 
 def play(world: World, records: Records, line: str) -> Outcome:
-    """Carry out one canonical command. Raises ValueError on a line the grammar never makes."""
+    """Carry out one canonical command. Raises ValueError for a verb that there isn't."""
     verb, _, rest = line.partition(" ")
     rule = RULES.get(verb)
     if rule is None:
@@ -117,7 +117,7 @@ def _examine(turn: _Turn, name: str) -> tuple[str, str]:
     if not turn.here(name)[1]:
         return _absent(name), "absent"
     turn.lines.append(f" {name}")
-    part = next(p for p in (*turn.world.things, *turn.world.doors) if p.name == name)
+    part = next(p for p in turn.world.nouns if p.name == name)
     prose = f" {one_line(part.description)}"
     return (f"{prose}\n It is {state}." if state in LOCK_STATES else prose), ""
 
@@ -224,7 +224,16 @@ def _lock(turn: _Turn, rest: str) -> tuple[str, str]:
 
 
 RULES: dict[str, Callable[[_Turn, str], tuple[str, str]]] = {
-    "look": _look, "go": _go, "examine": _examine, "take": _take, "drop": _drop, "inventory": _inventory,
-    "score": _score, "wait": _wait, "open": _open, "close": _close, "unlock": _unlock, "lock": _lock,
-}  # fmt: skip
-VERBS = tuple(RULES)
+    "look": _look,
+    "go": _go,
+    "examine": _examine,
+    "take": _take,
+    "drop": _drop,
+    "inventory": _inventory,
+    "score": _score,
+    "wait": _wait,
+    "open": _open,
+    "close": _close,
+    "unlock": _unlock,
+    "lock": _lock,
+}

@@ -8,8 +8,21 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from adventure.world.pack import DIRECTIONS, OPPOSITE, RESERVED_NAMES, RESERVED_WORDS, World, make_world
-from adventure.world.words import ADJECTIVES, ADVERBS, COMMON, DOORS, KEYS, PLACES, STUFF, THINGS, VERBS, Stock
+from adventure.world.faults import RESERVED_NAMES, RESERVED_WORDS
+from adventure.world.pack import make_world
+from adventure.world.parts import DIRECTIONS, DOOR_RECORDS, OPPOSITE, World
+from adventure.world.words import (
+    ADJECTIVES,
+    ADVERBS,
+    COMMON,
+    DOORS,
+    KEYS,
+    PLACES,
+    STUFF,
+    THINGS,
+    VERBS,
+    Stock,
+)
 
 TRAIN_ROOMS = (3, 12)
 LARGER_ROOMS = (14, 20)
@@ -36,6 +49,7 @@ _PATTERNS = (
     "Its surface is {a}; {s} has got into the cracks.",
     "Not {a}, exactly: {a}, like the {s} of a {p}.",
 )  # fmt: skip
+_OWN_WORDS = ("at", "you", "game", "the", "end", "exits", "see", "carry", "treasures", "found")
 
 
 def random_world(
@@ -43,15 +57,21 @@ def random_world(
     held_out: bool = False,
     rooms: tuple[int, int] = TRAIN_ROOMS,
     pseudo: float | None = None,
-    long_prose: float = 0.2,
+    long_prose: float = 0.3,
 ) -> World:
-    """A world made from `seed` alone: a spanning tree with loops, doors, keys, things, prose, an ending."""
-    return _Maker(random.Random(f"world-{seed}-{held_out}-{rooms}"), held_out, rooms, pseudo, long_prose).make()
+    """A world made from `seed` alone: a tree of rooms, loops, doors, keys, things, an ending."""
+    rng = random.Random(f"world-{seed}-{held_out}-{rooms}")
+    return _Maker(rng, held_out, rooms, pseudo, long_prose).make()
 
 
 class _Maker:
     def __init__(
-        self, rng: random.Random, held_out: bool, rooms: tuple[int, int], pseudo: float | None, long: float
+        self,
+        rng: random.Random,
+        held_out: bool,
+        rooms: tuple[int, int],
+        pseudo: float | None,
+        long: float,
     ) -> None:
         self.rng = rng
         share = rng.choice((0.0, 0.05, 0.2, 0.4)) if pseudo is None else pseudo
@@ -59,6 +79,7 @@ class _Maker:
         self.n_rooms = rng.randint(*rooms)
         self.long = rng.random() < long
         self.taken: set[str] = set(RESERVED_NAMES) | set(DIRECTIONS)
+        self.door_names: set[str] = set()
         self.ways: dict[tuple[str, str], str] = {}
 
     def make(self) -> World:
@@ -78,7 +99,11 @@ class _Maker:
             "title": " ".join(w.capitalize() for w in self._name(PLACES).split()),
             "intro": self._prose(1),
             "start": rng.choice(names),
-            "ending": {"thing": rng.choice(portable), "room": rng.choice(names), "text": self._prose(1)},
+            "ending": {
+                "thing": rng.choice(portable),
+                "room": rng.choice(names),
+                "text": self._prose(1),
+            },
             "rooms": [
                 {
                     "name": name,
@@ -94,7 +119,7 @@ class _Maker:
 
     def _name(self, nouns: list[str], room: bool = False) -> str:
         while True:
-            words = [self.stock.draw(nouns)]
+            words = [self._noun(nouns)]
             roll = self.rng.random()
             if roll < 0.75:
                 words.insert(0, self._adjective())
@@ -105,26 +130,47 @@ class _Maker:
             name = " ".join(words)
             if room:
                 name = " ".join(w if w == "of" else w.capitalize() for w in words)
-            free = name.lower() not in self.taken and not RESERVED_WORDS & set(name.lower().split())
-            if free and len(name) <= 40:
+            if len(name) <= 40 and self._is_free(name.lower(), nouns is DOORS):
                 self.taken.add(name.lower())
+                if nouns is DOORS:
+                    self.door_names.add(name)
                 return name
 
+    def _is_free(self, name: str, door: bool) -> bool:
+        """Whether a name is neither taken nor forbidden, nor the key of a record about a door."""
+        if name in self.taken or RESERVED_WORDS & set(name.split()):
+            return False
+        if door:
+            return not any(f"{name} {word}" in self.taken for word in DOOR_RECORDS)
+        owner, _, word = name.rpartition(" ")
+        return owner not in self.door_names or word not in DOOR_RECORDS
+
+    def _noun(self, nouns: list[str]) -> str:
+        """Sometimes one that is already in use: `royal wicket` beside `gilded royal wicket`."""
+        if nouns is not PLACES and self.taken and self.rng.random() < 0.15:
+            last = self.rng.choice(sorted(self.taken)).split()[-1]
+            if last not in DIRECTIONS and last not in _OWN_WORDS:
+                return last
+        return self.stock.draw(nouns)
+
     def _adjective(self) -> str:
-        """Sometimes one that is already in use, so that names share words and must be told apart."""
+        """Sometimes one that is in use, so that names share words and must be told apart."""
         if self.taken and self.rng.random() < 0.3:
             first = self.rng.choice(sorted(self.taken)).split()[0]
-            if first not in DIRECTIONS and first not in ("at", "you", "game", "the", "exits", "treasures"):
+            if first not in DIRECTIONS and first not in _OWN_WORDS:
                 return first
         return self.stock.draw(ADJECTIVES)
 
     def _map(self, names: list[str]) -> list[tuple[str, str, str]]:
-        """A spanning tree in random directions, some loops, some one-way exits: two-way links made."""
+        """A spanning tree, some loops and some one-way exits; returns the two-way links."""
         rng, links = self.rng, list[tuple[str, str, str]]()
-        compass = [d for d in DIRECTIONS if d not in ("in", "out")] if rng.random() < 0.7 else list(DIRECTIONS)
+        compass = list(DIRECTIONS)
+        if rng.random() < 0.7:
+            compass = [d for d in DIRECTIONS if d not in ("in", "out")]
         for i, name in enumerate(names[1:], 1):
             for _ in range(50):
-                other, direction = rng.choice(names[:i]), rng.choice(compass[: rng.choice((4, 8, 12))])
+                other = rng.choice(names[:i])
+                direction = rng.choice(compass[: rng.choice((4, 8, 12))])
                 if self._link(other, direction, name, one_way=False):
                     links.append((other, direction, name))
                     break
@@ -149,7 +195,7 @@ class _Maker:
     ) -> list[dict[str, Any]]:
         """Some of the links get a door, some of those a lock, whose key is one of the things."""
         rng, doors = self.rng, list[dict[str, Any]]()
-        count = min(len(links), rng.choice((0, 1, 1, 2, 2, 3)))
+        count = min(len(links), rng.choice((0, 1, 2, 2, 3, 3)))
         for at, direction, to in rng.sample(links, count):
             del self.ways[at, direction], self.ways[to, OPPOSITE[direction]]
             door: dict[str, Any] = {

@@ -6,41 +6,56 @@ master's affair. A rejection takes no game time and no model time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from adventure.world.pack import DIRECTIONS, World
+from adventure.world.parts import DIRECTIONS, World, spoken, words_of
 
 LONGEST = 200
 _SHORT = {
-    "n": "north", "s": "south", "e": "east", "w": "west", "ne": "northeast", "nw": "northwest", "se": "southeast",
-    "sw": "southwest", "u": "up", "d": "down", "enter": "in", "inside": "in", "outside": "out", "exit": "out",
-    "leave": "out", "upstairs": "up", "downstairs": "down", "upwards": "up", "downwards": "down",
+    "n": "north", "s": "south", "e": "east", "w": "west", "u": "up", "d": "down",
+    "ne": "northeast", "nw": "northwest", "se": "southeast", "sw": "southwest",
+    "enter": "in", "inside": "in", "exit": "out", "outside": "out", "leave": "out",
+    "upstairs": "up", "upwards": "up", "downstairs": "down", "downwards": "down",
+    "climb": "up",
 }  # fmt: skip
 _BARE = {
-    "look": "look", "l": "look", "look around": "look", "look about": "look", "look here": "look",
-    "where am i": "look", "examine room": "look", "inventory": "inventory", "i": "inventory", "inv": "inventory",
-    "take inventory": "inventory", "what am i carrying": "inventory", "what do i have": "inventory",
-    "wait": "wait", "z": "wait", "rest": "wait", "score": "score",
-    "climb": "go up", "climb up": "go up", "climb down": "go down", "go back": "",
-}  # fmt: skip
-_MOVES = ("go", "walk", "run", "head", "move", "travel", "proceed", "climb", "crawl", "step")
+    "look": ("look", "l", "look around", "look about", "look here", "where am i", "examine room"),
+    "inventory": (
+        *("inventory", "i", "inv", "take inventory"),
+        *("what am i carrying", "what do i have"),
+    ),
+    "wait": ("wait", "z", "rest"),
+    "score": ("score",),
+}
+_MOVES = "go walk run head move travel proceed climb crawl step enter exit".split()
 _VERBS = {
-    "examine": "examine", "x": "examine", "look at": "examine", "look in": "examine", "look into": "examine",
-    "inspect": "examine", "study": "examine", "describe": "examine", "read": "examine", "search": "examine",
-    "check": "examine", "l at": "examine", "view": "examine", "watch": "examine",
-    "take": "take", "get": "take", "grab": "take", "pick up": "take", "carry": "take", "catch": "take",
-    "steal": "take", "fetch": "take", "collect": "take", "hold": "take",
-    "drop": "drop", "put down": "drop", "set down": "drop", "leave": "drop", "discard": "drop", "place": "drop",
-    "lay down": "drop", "throw": "drop", "throw away": "drop", "put": "drop", "set": "drop",
-    "open": "open", "close": "close", "shut": "close",
-    "unlock": "unlock", "lock": "lock",
-}  # fmt: skip
-_PARTICLES = {"pick": "up", "put": "down", "set": "down", "lay": "down"}
+    "examine": (
+        *("examine", "x", "look", "l", "look at", "l at", "look in", "look into", "inspect"),
+        *("study", "describe", "read", "search", "check", "view", "watch"),
+    ),
+    "take": (
+        *("take", "get", "grab", "pick", "pick up", "carry", "catch", "steal", "fetch"),
+        *("collect", "hold"),
+    ),
+    "drop": (
+        *("drop", "put", "put down", "set", "set down", "lay down", "leave", "discard", "place"),
+        *("throw", "throw away"),
+    ),
+    "open": ("open",),
+    "close": ("close", "shut"),
+    "unlock": ("unlock",),
+    "lock": ("lock",),
+}
+_BARE_OF = {phrase: verb for verb, phrases in _BARE.items() for phrase in phrases}
+_VERB_OF = {phrase: verb for verb, phrases in _VERBS.items() for phrase in phrases}
+_PARTICLES = {"pick": "up", "put": "down", "set": "down", "lay": "down", "throw": "away"}
+_PLACES = set("in on at to into onto upon under over behind beside near by here there down".split())
 _ARTICLES = {"the", "a", "an", "my", "some", "this", "that"}
-_WORD = re.compile(r"[a-z][a-z'-]*")
-KNOWN_VERBS = tuple(sorted({*_VERBS, *(b for b in _BARE if " " not in b), "go"} - {"l at"}))
+_WITH_KEY = {"open": "unlock", "close": "lock", "unlock": "unlock", "lock": "lock"}
+KNOWN_VERBS = tuple(
+    sorted({*_VERB_OF, *(phrase for phrase in _BARE_OF if " " not in phrase), "go"} - {"l at"})
+)
 
 
 @dataclass(frozen=True)
@@ -61,97 +76,121 @@ class Rejection:
 def parse(text: str, world: World, near: Collection[str] = ()) -> Command | Rejection:
     """One command. `near` names things at hand: they win where a phrase could mean several."""
     if len(text) > LONGEST:
-        return Rejection(f"That is {len(text)} characters long; say it in {LONGEST}.")
-    words = _WORD.findall(text.lower().replace("\u2019", "'"))
-    if not words:
+        return Rejection(f"That is {len(text):,} characters long; say it in {LONGEST}.")
+    words = words_of(text)
+    if not set(words) - _ARTICLES:
         return Rejection("I beg your pardon?")
-    phrase = " ".join(words)
-    if phrase in _BARE and _BARE[phrase]:
-        return Command(_BARE[phrase])
+    bare = _BARE_OF.get(" ".join(words))
+    if bare:
+        return Command(bare)
     move = _movement(words)
     if move is not None:
         return move
     verb, rest = _split_verb(words)
     if not verb:
-        return _unknown_verb(words, world)
-    if verb in ("unlock", "lock"):
-        return _with_key(verb, rest, world, near)
-    nouns = [w for w in rest if w not in _ARTICLES]
-    if not nouns:
+        return _no_verb(words, world, near)
+    if verb == "drop":
+        rest = _without_place(rest, world)
+    if verb in ("unlock", "lock") or (verb in _WITH_KEY and _preposition(rest) < len(rest)):
+        return _with_key(_WITH_KEY[verb], rest, world, near)
+    if _empty(rest, world):
         return Rejection(f"What do you want to {verb}?")
-    noun = _resolve(nouns, world, near)
+    noun = _resolve(rest, world, near)
     return noun if isinstance(noun, Rejection) else Command(f"{verb} {noun}", noun)
 
 
 def _movement(words: list[str]) -> Command | Rejection | None:
+    """`north`, `go up the stairs`; None where the command isn't about going somewhere."""
     if len(words) == 1 and (words[0] in DIRECTIONS or words[0] in _SHORT):
         return Command(f"go {_SHORT.get(words[0], words[0])}")
     if words[0] not in _MOVES:
         return None
-    rest = [w for w in words[1:] if w not in {"to", *_ARTICLES}]
+    rest = [_SHORT.get(w, w) for w in words[1:] if w not in {"to", *_ARTICLES}]
     if not rest:
         return Rejection("Which way do you want to go?")
-    direction = _SHORT.get(rest[-1], rest[-1])
-    if direction in DIRECTIONS and len(rest) <= 2:
-        return Command(f"go {direction}")
+    named = [w for w in rest if w in DIRECTIONS]
+    if len(named) == 1 and named[0] in (rest[0], rest[-1]):
+        return Command(f"go {named[0]}")
     return Rejection("Which way? Name a direction, such as north or up.")
 
 
 def _split_verb(words: list[str]) -> tuple[str, list[str]]:
-    """Canonical verb and the words after it; handles `pick X up`."""
+    """Canonical verb, empty if there is none, and the words after it; handles `pick X up`."""
     two = " ".join(words[:2])
-    if two in _VERBS:
-        return _VERBS[two], words[2:]
-    verb = _VERBS.get(words[0], "")
+    if two in _VERB_OF:
+        return _VERB_OF[two], words[2:]
     rest = words[1:]
-    particle = _PARTICLES.get(words[0])
-    if particle and rest and rest[-1] == particle:
-        return _VERBS[f"{words[0]} {particle}"], rest[:-1]
-    if words[0] == "pick":
-        return "", []
-    if verb == "drop":
-        rest = _without_place(rest)
-    return verb, rest
+    if len(rest) > 1 and rest[-1] == _PARTICLES.get(words[0]):
+        return _VERB_OF[f"{words[0]} {rest[-1]}"], rest[:-1]
+    return _VERB_OF.get(words[0], ""), rest
 
 
-def _without_place(rest: list[str]) -> list[str]:
-    """`put lamp on the altar`: format 0 knows no inside and no on top, so the place is left out."""
+def _without_place(rest: list[str], world: World) -> list[str]:
+    """`put lamp on the altar`: format 0 has no inside and no on top, so the place is left out."""
+    if _named(rest, world):
+        return rest
     for i, word in enumerate(rest):
-        if i and word in ("in", "on", "into", "onto", "here", "down", "upon"):
+        if i and word in _PLACES:
             return rest[:i]
     return rest
 
 
-def _with_key(verb: str, rest: list[str], world: World, near: Collection[str]) -> Command | Rejection:
-    middle = next((i for i, w in enumerate(rest) if w in ("with", "using")), len(rest))
-    first = [w for w in rest[:middle] if w not in _ARTICLES]
-    second = [w for w in rest[middle + 1 :] if w not in _ARTICLES]
-    if not first:
+def _preposition(rest: list[str]) -> int:
+    """Where the key's part begins in `the door with the key`; the length if nowhere."""
+    return next((i for i, w in enumerate(rest) if w in ("with", "using")), len(rest))
+
+
+def _with_key(
+    verb: str, rest: list[str], world: World, near: Collection[str]
+) -> Command | Rejection:
+    middle = _preposition(rest)
+    first, second = rest[:middle], rest[middle + 1 :]
+    if _empty(first, world):
         return Rejection(f"What do you want to {verb}?")
     noun = _resolve(first, world, near)
     if isinstance(noun, Rejection):
         return noun
-    if not second:
+    if _empty(second, world):
         return Rejection(f"What do you want to {verb} the {noun} with?")
     key = _resolve(second, world, near)
     return key if isinstance(key, Rejection) else Command(f"{verb} {noun} with {key}", noun)
 
 
+# -- nouns ---------------------------------------------------------------------------------------
+
+
+def _empty(words: list[str], world: World) -> bool:
+    """Whether no noun was given: only articles, which aren't a name either."""
+    return not set(words) - _ARTICLES and not _named(words, world)
+
+
+def _full_names(world: World) -> dict[str, str]:
+    return {spoken(name): name for name in world.names}
+
+
+def _named(words: list[str], world: World) -> str | None:
+    """The thing or door that the words name in full, with or without an article before them."""
+    names = _full_names(world)
+    plain = [w for w in words if w not in _ARTICLES]
+    return names.get(" ".join(words)) or names.get(" ".join(plain))
+
+
 def _resolve(words: list[str], world: World, near: Collection[str]) -> str | Rejection:
     """The one thing or door that a phrase means: its name, a synonym, or some of its words."""
-    phrase = " ".join(words)
-    exact = [n for n, phrases in world.names.items() if phrase in (p.lower() for p in phrases)]
-    loose = [n for n, phrases in world.names.items() if any(set(words) <= set(p.lower().split()) for p in phrases)]
-    found = exact or loose
-    if phrase in (name.lower() for name in world.names):
-        return next(name for name in world.names if name.lower() == phrase)
-    if len(found) > 1:
-        found = [n for n in found if n in near] or found
+    name = _named(words, world)
+    if name:
+        return name
+    plain = [w for w in words if w not in _ARTICLES]
+    phrases = {n: [words_of(p) for p in known] for n, known in world.names.items()}
+    exact = [n for n, known in phrases.items() if words in known or plain in known]
+    loose = [n for n, known in phrases.items() if any(set(plain) <= set(p) for p in known)]
+    at_hand = [[n for n in found if n in near] for found in (exact, loose)]
+    found = next((names for names in (*at_hand, exact, loose) if names), [])
     if len(found) == 1:
         return found[0]
     if found:
         return Rejection(f"Which do you mean, {_either(found)}?")
-    return _unknown_noun(words, world)
+    return _unknown_noun(plain, world)
 
 
 def _either(names: list[str]) -> str:
@@ -159,18 +198,17 @@ def _either(names: list[str]) -> str:
 
 
 def _unknown_noun(words: list[str], world: World) -> Rejection:
-    prose = " ".join(
-        p.description for p in (*world.rooms, *world.things, *world.doors)
-    ) + f" {world.intro} {' '.join(r.name for r in world.rooms)}"
-    spoken = set(_WORD.findall(prose.lower()))
-    stranger = next((w for w in words if w not in spoken), None)
+    prose = [world.intro, *(text for p in world.parts for text in (p.name, p.description))]
+    synonyms = [phrase for phrases in world.names.values() for phrase in phrases]
+    known = {*words_of(" ".join((*prose, *synonyms))), *DIRECTIONS}
+    stranger = next((w for w in words if w not in known), None)
     if stranger is None:
         return Rejection("You don't need to trouble yourself with that.")
     return Rejection(f'I don\'t know the word "{stranger}".')
 
 
-def _unknown_verb(words: list[str], world: World) -> Rejection:
-    vocabulary = {w for phrases in world.names.values() for p in phrases for w in p.lower().split()}
-    if set(words) - _ARTICLES <= vocabulary:
-        return Rejection(f"What do you want to do with the {' '.join(w for w in words if w not in _ARTICLES)}?")
+def _no_verb(words: list[str], world: World, near: Collection[str]) -> Rejection:
+    noun = _resolve(words, world, near)
+    if isinstance(noun, str):
+        return Rejection(f"What do you want to do with the {noun}?")
     return Rejection(f'I don\'t know how to "{words[0]}". (HELP lists what you can say.)')

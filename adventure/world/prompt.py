@@ -1,22 +1,22 @@
 """World -> the text the network reads, and the protocol of a turn. Knows no network.
 
-A reply's hidden part is a list of records, ` key: value.` lines; the pack holds the initial ones in
-the very form that replies use, so that recalling is copying. Every line begins with a space, so that
-a name is tokenised alike wherever it stands.
+A reply's hidden part is a list of records, ` key: value.` lines; the pack holds the initial ones
+in the very form that replies use, so that recalling is copying. Every line begins with a space, so
+that a name is tokenised alike wherever it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from adventure.world.pack import World
+from adventure.world.parts import World
 
 PACK, MEMORY, DO, SAY, END = "<|pack|>", "<|memory|>", "<|do|>", "<|say|>", "<|end|>"
 SPECIALS = ["<|pad|>", PACK, MEMORY, DO, SAY, END]
 PREPOSITION = " with"
 NOTHING = "nothing"
 PROTOCOL = 1
-"""Raised whenever the text below changes shape: cached openings and saves of another one don't fit."""
+"""Raised whenever the text below changes shape: openings and saves of another one don't fit."""
 
 Records = dict[str, tuple[str, ...]]
 """Key -> items of the latest record with that key; the empty tuple reads `nothing`."""
@@ -80,7 +80,7 @@ def pack_text(world: World) -> str:
     lines = [f"{PACK} {one_line(world.title)}", f" {one_line(world.intro)}"]
     for room in world.rooms:
         lines += room_view(world, room.name)
-    for part in (*world.doors, *world.things):
+    for part in world.nouns:
         lines += [f" {part.name}", f" {one_line(part.description)}"]
     lines += [" The End", f" {one_line(world.ending.text)}"]
     lines += [record_line(key, items) for key, items in initial_records(world).items()]
@@ -93,7 +93,7 @@ def memory_text(records: Mapping[str, Sequence[str]], changed: Iterable[str]) ->
 
 
 def changed_keys(order: list[str], before: Records, after: Records) -> list[str]:
-    """Keys that differ now, moved to the end: the memory in words lists them in order of last change."""
+    """Keys that differ now, moved to the end: the memory in words has the order of last change."""
     fresh = [key for key, items in after.items() if before.get(key, ()) != items]
     return [key for key in order if key not in fresh] + fresh
 
@@ -111,5 +111,3 @@ def reply_text(records: Sequence[str], reply: str) -> str:
 def shown(reply: str) -> str:
     """A reply as the player sees it: the space that begins each line is taken off."""
     return "\n".join(line.removeprefix(" ") for line in reply.strip("\n").split("\n"))
-
-

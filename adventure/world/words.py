@@ -123,9 +123,15 @@ whole whose why wide wife wild will wind window wine wing winter wise wish with 
 wood word work world worn would write wrong year yellow yes yet you young your yourself
 """.split()
 
+WORD_LISTS = (ADJECTIVES, THINGS, PLACES, DOORS, KEYS, VERBS, STUFF, ADVERBS, COMMON)
+
 _ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kn l m n p pl pr qu r s sc sh sk sl sm sn st str t th tr v w y z".split()
 _VOWELS = "a e i o u ai au ea ee ei ia ie io oa oo ou".split()
-_CODAS = "b ck d ft g k l ld lm ln m mp n nd ng nk nt p r rd rk rn rt s sh sk st t th x z".split() + [""] * 8
+_CODAS = (
+    "b ck d ft g k l ld lm ln m mp n nd ng nk nt p r rd rk rn rt s sh sk st t th x z".split()
+    + [""] * 8
+)
+_PROTOCOL = "at at at you you game treas the hold carr await exit see key north south open lock port".split()
 _SHARE_HELD_OUT = 5  # every fifth word
 
 
@@ -135,9 +141,17 @@ def is_held_out(word: str) -> bool:
 
 
 def made_up(rng: random.Random) -> str:
-    """A pseudo-word of one to three syllables."""
+    """A pseudo-word of one to three syllables, or an ending to a word that the protocol uses.
+
+    The latter (`atric`, `yoump`) begin with tokens that mean something else at the start of a line.
+    """
+    if rng.random() < 0.12:
+        return rng.choice(_PROTOCOL) + rng.choice(_VOWELS) + rng.choice(_CODAS)
     syllables = rng.choice((1, 1, 2, 2, 3))
-    return "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
+    onsets = [rng.choice(_ONSETS) for _ in range(syllables)]
+    if rng.random() < 0.2:
+        onsets[0] = ""
+    return "".join(onset + rng.choice(_VOWELS) + rng.choice(_CODAS) for onset in onsets)
 
 
 class Stock:

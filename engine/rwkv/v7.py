@@ -19,7 +19,7 @@ from engine.rwkv.config import Config
 from engine.rwkv.hints import HintLayer, Hints, read_hints
 from engine.rwkv.state import State
 from engine.rwkv.v7_init import initialise
-from engine.rwkv.v7_layers import GROUP_EPS, Block
+from engine.rwkv.v7_layers import Block
 from engine.rwkv.v7_step import LARGEST, Packed, advance, pack
 
 Mode = Literal["gpt", "rnn"]
@@ -96,17 +96,21 @@ class RWKV7(nn.Module):
             if state.hints is None:
                 raise ValueError("the state came of precomputed hints; give hints again")
             hints, past = read_hints(state.hints, tokens)
-        if mode == "gpt":
-            x, tensors = self._parallel(tokens, state.tensors, hints)
-        else:
-            x, tensors = self._one_by_one(tokens, state.tensors, hints)
-        if last_only:
-            x = x[:, -1:]
-            hints = hints and (hints[0][:, -1:], hints[1][:, -1:])
-        elif select is not None:
-            x = x[select].unsqueeze(0)  # (1, M, C)
-            hints = hints and (hints[0][select].unsqueeze(0), hints[1][select].unsqueeze(0))
-        logits = self._logits(x, hints)
+        packed = self._packed() if mode == "rnn" and self._can_pack() else None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and packed is None):
+            if packed:
+                x, tensors = self._steps(packed, tokens, state.tensors, hints)
+            elif mode == "gpt":
+                x, tensors = self._parallel(tokens, state.tensors, hints)
+            else:
+                x, tensors = self._one_by_one(tokens, state.tensors, hints)
+            if last_only:
+                x = x[:, -1:]
+                hints = hints and (hints[0][:, -1:], hints[1][:, -1:])
+            elif select is not None:
+                x = x[select].unsqueeze(0)  # (1, M, C)
+                hints = hints and (hints[0][select].unsqueeze(0), hints[1][select].unsqueeze(0))
+            logits = self._logits(x, hints, packed)
         return logits if last_only or select is None else logits[0], State(tensors, past)
 
     def _layers(self) -> list[Block]:
@@ -120,9 +124,12 @@ class RWKV7(nn.Module):
             x = x + self.hint.embed(hints)
         return self._layers()[0].ln0(x)
 
-    def _logits(self, x: Tensor, hints: Hints | None) -> Tensor:
+    def _head(self) -> Tensor:
+        return self.emb.weight if self.config.tied else self.head.weight  # (V, C)
+
+    def _logits(self, x: Tensor, hints: Hints | None, packed: Packed | None) -> Tensor:
         h = self.ln_out(x)
-        logits = F.linear(h, self.emb.weight if self.config.tied else self.head.weight)
+        logits = h @ packed.head if packed else F.linear(h, self._head())
         if hints is not None and self.hint is not None:
             logits = self.hint.raise_logits(logits, h, hints)
         return logits
@@ -151,31 +158,32 @@ class RWKV7(nn.Module):
         self, tokens: Tensor, past: Mapping[str, Tensor], hints: Hints | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         rows = []
-        if self._can_pack():
-            with torch.no_grad():
-                # What leaves is made outside inference mode, so that it can go anywhere.
-                new = {name: tensor.clone() for name, tensor in past.items()}
-                packed = self._packed()
-                with torch.inference_mode():
-                    for x in self._embed(tokens, hints).unbind(1):
-                        rows.append(advance(packed, x, new, GROUP_EPS))
-                return torch.stack(rows, 1), new
         for t in range(tokens.shape[1]):
             here = None if hints is None else (hints[0][:, t : t + 1], hints[1][:, t : t + 1])
             x, past = self._parallel(tokens[:, t : t + 1], past, here)
             rows.append(x)
         return torch.cat(rows, 1), dict(past)
 
+    def _steps(
+        self, packed: Packed, tokens: Tensor, past: Mapping[str, Tensor], hints: Hints | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        # What leaves is made outside inference mode, so that it can go anywhere.
+        new = {name: tensor.clone() for name, tensor in past.items()}
+        embedded = self._embed(tokens, hints).unbind(1)
+        with torch.inference_mode():
+            rows = [advance(packed, x, new) for x in embedded]
+        return torch.stack(rows, 1), new
+
     def _can_pack(self) -> bool:
         if self.training and torch.is_grad_enabled():
             return False
-        weights = self.emb.weight
-        small = weights.shape[1] ** 2 * 13 * self.config.n_layer <= LARGEST
-        return small and weights.dtype == torch.float32
+        c, weights = self.config, self.emb.weight
+        size = c.n_layer * c.n_embd * (5 * c.n_embd + 2 * c.ffn) + weights.numel()
+        return size <= LARGEST and weights.dtype == torch.float32
 
     def _packed(self) -> Packed:
         if self._pack is None or not self._pack.fresh():
-            self._pack = pack(self, self.config.n_layer)
+            self._pack = pack(self, self.config.n_layer, self._head())
         return self._pack
 
     # Whatever may replace the parameters themselves drops the stacked copies; what writes into

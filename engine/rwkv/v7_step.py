@@ -9,7 +9,6 @@ Glossary: B batch, C width, D widest low rank, H heads, N head size, S [value, k
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-DECAY = math.exp(-math.exp(-0.5))
-"""The strongest decay of one token: w = DECAY ** sigmoid(...)."""
+from engine.rwkv.v7_layers import GROUP_EPS, LOG_DECAY
+
 LARGEST = 1 << 26
 """Networks with more weights than this aren't stacked: calls cost them little, copies much."""
 
@@ -30,14 +29,14 @@ class LayerPack:
     """One layer's weights as `advance` wants them. Matrices are (in, out)."""
 
     ln1: Norm
-    mix: Tensor  # (6 or 7, 1, C): r k v g w a, and v again past layer 0
+    mix: Tensor  # (6 or 7, 1, C): r k v g w a, and past layer 0 v again
     rkv: Tensor  # (3, C, C)
     down: Tensor  # (3 or 4, C, D): g w a and the value mix, narrow ones padded with zeros
     up: Tensor  # (3 or 4, D, C)
     bias: Tensor  # (3 or 4, 1, C)
     keys: Tensor  # (2, 1, C): k_k and 1 - k_a
-    bonus: Tensor  # (H, N)
-    ln_x: Norm
+    bonus: Tensor  # (H, 1, N)
+    ln_x: Norm  # (H, N) each
     out: Tensor  # (C, C)
     ln2: Norm
     ffn_mix: Tensor  # (1, C)
@@ -47,9 +46,10 @@ class LayerPack:
 
 @dataclass(frozen=True)
 class Packed:
-    """All layers, and what tells whether the weights have changed since."""
+    """All layers and the head, and what tells whether the weights have changed since."""
 
     layers: tuple[LayerPack, ...]
+    head: Tensor  # (C, V)
     weights: tuple[nn.Parameter, ...]
     version: int
 
@@ -59,12 +59,12 @@ class Packed:
 
 
 @torch.no_grad()
-def pack(model: nn.Module, n_layer: int) -> Packed:
-    """Copy and stack the weights of an RWKV-7, found by their official names."""
+def pack(model: nn.Module, n_layer: int, head: Tensor) -> Packed:
+    """Copy and stack the weights of an RWKV-7, found by their official names, and head (V, C)."""
     weights = dict(model.named_parameters())
     tracked = tuple(p for p in weights.values() if not p.is_inference())
     layers = tuple(_pack_layer(weights, i) for i in range(n_layer))
-    return Packed(layers, tracked, sum(p._version for p in tracked))
+    return Packed(layers, head.detach().t().contiguous(), tracked, sum(p._version for p in tracked))
 
 
 def _pack_layer(weights: Mapping[str, Tensor], i: int) -> LayerPack:
@@ -73,6 +73,9 @@ def _pack_layer(weights: Mapping[str, Tensor], i: int) -> LayerPack:
 
     def norm(name: str) -> Norm:
         return get(f"{name}.weight"), get(f"{name}.bias")
+
+    def by_head(name: str) -> Tensor:
+        return get(name).view_as(get("att.r_k"))
 
     def turned(name: str) -> Tensor:
         return get(f"{name}.weight").t().contiguous()
@@ -92,8 +95,8 @@ def _pack_layer(weights: Mapping[str, Tensor], i: int) -> LayerPack:
         up=torch.stack([F.pad(m, (0, 0, 0, D - m.shape[0])) for m in up]),
         bias=torch.stack(bias),
         keys=torch.cat([get("att.k_k"), 1 - get("att.k_a")]),
-        bonus=get("att.r_k"),
-        ln_x=norm("att.ln_x"),
+        bonus=get("att.r_k").unsqueeze(1),
+        ln_x=(by_head("att.ln_x.weight"), by_head("att.ln_x.bias")),
         out=turned("att.output"),
         ln2=norm("ln2"),
         ffn_mix=get("ffn.x_k")[0],
@@ -102,7 +105,7 @@ def _pack_layer(weights: Mapping[str, Tensor], i: int) -> LayerPack:
     )
 
 
-def advance(packed: Packed, x: Tensor, state: Mapping[str, Tensor], group_eps: float) -> Tensor:
+def advance(packed: Packed, x: Tensor, state: Mapping[str, Tensor]) -> Tensor:
     """Take embedded tokens x (B, C) through all layers: (B, C), before ln_out.
 
     `state` holds att_x and ffn_x (L, B, C) and wkv (L, B, H, N, N), and is changed in place.
@@ -110,20 +113,20 @@ def advance(packed: Packed, x: Tensor, state: Mapping[str, Tensor], group_eps: f
     v_first = None
     rows = (state[name].unbind(0) for name in ("att_x", "wkv", "ffn_x"))
     for p, att_x, S, ffn_x in zip(packed.layers, *rows, strict=True):
-        x, v_first = _time_mix(p, x, att_x, S, v_first, group_eps)
-        h = F.layer_norm(x, x.shape[1:], *p.ln2)
-        shifted = torch.addcmul(h, ffn_x - h, p.ffn_mix)
+        x, v_first = _time_mix(p, x, att_x, S, v_first)
+        h = torch.layer_norm(x, x.shape[1:], *p.ln2)
+        shifted = torch.lerp(h, ffn_x, p.ffn_mix)
         ffn_x.copy_(h)
         x = torch.addmm(x, (shifted @ p.ffn_key).relu_().square_(), p.ffn_value)
     return x
 
 
 def _time_mix(
-    p: LayerPack, x: Tensor, att_x: Tensor, S: Tensor, v_first: Tensor | None, group_eps: float
+    p: LayerPack, x: Tensor, att_x: Tensor, S: Tensor, v_first: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     B, H, N, _ = S.shape
-    h = F.layer_norm(x, x.shape[1:], *p.ln1)
-    shifted = torch.addcmul(h, att_x - h, p.mix)  # (6 or 7, B, C)
+    h = torch.layer_norm(x, x.shape[1:], *p.ln1)
+    shifted = torch.lerp(h, att_x, p.mix)  # (6 or 7, B, C)
     att_x.copy_(h)
     r, k, v = torch.bmm(shifted[:3], p.rkv).unbind(0)
     low = torch.bmm(shifted[3:], p.down)  # (3 or 4, B, D)
@@ -134,19 +137,19 @@ def _time_mix(
     if v_first is None:
         v_first = v
     else:
-        v = torch.lerp(v, v_first, nu[0])
+        v = v.lerp(v_first, nu[0])
     kk, rest = (k * p.keys).unbind(0)
     k = torch.lerp(rest, k, a).view(B, H, 1, N)  # k (1 + (a - 1) k_a)
     kk = kk.view(B, H, 1, N)
     kk = kk / torch.linalg.vector_norm(kk, dim=3, keepdim=True).clamp_min_(1e-12)
-    v_column = v.view(B, H, N, 1)
+    v = v.view(B, H, N, 1)
+    r = r.view(B, H, 1, N)
 
     # At these sizes a product and a sum beat batched matrix-vector products, most of all for B > 1.
     removed = (S * kk).sum(3, keepdim=True)
-    S.mul_(torch.pow(DECAY, w).view(B, H, 1, N))
-    S.addcmul_(removed, kk * a.view(B, H, 1, N), value=-1).addcmul_(v_column, k)
-    r = r.view(B, H, 1, N)
-    y = F.group_norm((S * r).sum(3).view(B, H * N), H, *p.ln_x, eps=group_eps)
-    bonus = (r * k).mul_(p.bonus.unsqueeze(1)).sum(3)  # (B, H, 1)
-    y = torch.addcmul(y.view(B, H, N), bonus, v.view(B, H, N)).view(B, H * N)
-    return torch.addmm(x, y.mul_(g), p.out), v_first
+    S.mul_(w.mul(LOG_DECAY).exp_().view(B, H, 1, N))
+    S.addcmul_(removed, kk * a.view(B, H, 1, N), value=-1).addcmul_(v, k)
+    y = torch.layer_norm((S * r).sum(3), (N,), None, None, GROUP_EPS)
+    bonus = (r * k).mul_(p.bonus).sum(3)  # (B, H, 1)
+    y = torch.addcmul(p.ln_x[1], y, p.ln_x[0]).addcmul_(bonus, v.squeeze(3))
+    return torch.addmm(x, y.view(B, H * N).mul_(g), p.out), v_first

@@ -1,0 +1,501 @@
+"""Saves: restored play equals uninterrupted play to the bit, and nothing that is broken gets in."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import re
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fakes import (
+    COTTAGE,
+    SOLUTION,
+    FakeGameMaster,
+    cottage,
+    fingerprint,
+    identity,
+    new_console,
+    new_session,
+    say,
+)
+from safetensors.torch import save as save_tensors
+
+from adventure.errors import SaveError
+from adventure.play import savefile
+from adventure.play.saves import (
+    UNDO_KEPT,
+    Saves,
+    autosave_name,
+    find_save,
+    list_saves,
+    read_saved,
+    save_path,
+    write_file,
+)
+from adventure.play.session import Moment, Session
+from adventure.world.pack import make_world
+
+GAME = [*SOLUTION, "take all", "look", "drop key", "g", "x it", "east", "south", "take it"]
+
+
+def saves_in(folder: Path, **changes: Any) -> Saves:
+    return Saves(folder, identity(cottage(), **changes))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Saves, Path]:
+    """A folder with the save "mine" of a game of four turns."""
+    saves = saves_in(tmp_path)
+    session = new_session(moody=True)
+    say(session, *SOLUTION[:4])
+    return saves, saves.save("mine", session)
+
+
+@pytest.mark.parametrize("when", range(0, len(GAME) + 1, 2))
+def test_restored_play_is_uninterrupted_play(tmp_path: Path, when: int) -> None:
+    straight = new_session(moody=True)
+    replies = [say(straight, line) for line in GAME]
+    first = new_session(moody=True)
+    say(first, *GAME[:when])
+    saves_in(tmp_path).save("x", first)
+    second = new_session(moody=True, seed=99)
+    say(second, "look", "east")  # a game in play is replaced whole
+    second.resume(saves_in(tmp_path).load("x", second))
+    assert fingerprint(second) == fingerprint(first)
+    assert [say(second, line) for line in GAME[when:]] == replies[when:]
+    assert fingerprint(second) == fingerprint(straight)
+
+
+def test_turns_can_be_undone_after_restoring(tmp_path: Path) -> None:
+    first = new_session(moody=True)
+    say(first, *["look"] * (UNDO_KEPT + 5))
+    saves_in(tmp_path).save("x", first)
+    second = new_session()
+    second.resume(saves_in(tmp_path).load("x", second))
+    for _ in range(UNDO_KEPT):
+        assert first.undo() and second.undo()
+    assert fingerprint(second)[0][0] == fingerprint(first)[0][0]  # type: ignore[index]
+    assert not second.undo()
+
+
+def test_the_sampler_and_the_seed_come_back(tmp_path: Path) -> None:
+    first = new_session(seed=7)
+    first.use_sampler({"temperature": 0.5})
+    saves_in(tmp_path).save("x", first)
+    second = new_session()
+    second.resume(saves_in(tmp_path).load("x", second))
+    assert (second.seed, second.sampler) == (7, {"temperature": 0.5})
+
+
+# -- files that are not what they should be ------------------------------------------------------
+
+
+@cache
+def game_in_play() -> tuple[Session, object]:
+    session = new_session(moody=True)
+    say(session, "east")
+    return session, fingerprint(session)
+
+
+def refused(saves: Saves, path: Path, data: bytes | None = None) -> str:
+    """Loading must fail in one sentence and leave the session as it was."""
+    if data is not None:
+        path.write_bytes(data)
+    session, before = game_in_play()
+    with pytest.raises(SaveError) as error:
+        session.resume(saves.load(str(path), session))
+    assert fingerprint(session) == before
+    text = str(error.value)
+    assert "\n" not in text and text.endswith(".") and len(text) < 300
+    return text
+
+
+def test_a_save_cut_short_anywhere_is_refused(saved: tuple[Saves, Path]) -> None:
+    saves, path = saved
+    data = path.read_bytes()
+    for length in {*range(64), *range(64, len(data), 97), *range(len(data) - 40, len(data))}:
+        refused(saves, path, data[:length])
+    assert "damaged" in refused(saves, path, data[:-1])
+    assert "damaged" in refused(saves, path, data[: len(data) // 2])
+
+
+def test_a_changed_byte_anywhere_is_noticed(saved: tuple[Saves, Path]) -> None:
+    saves, path = saved
+    data = path.read_bytes()
+    rng = random.Random(1)
+    for at in [*range(0, len(data), 61), *rng.sample(range(len(data)), 50)]:
+        broken = bytearray(data)
+        broken[at] ^= 1 << rng.randrange(8)
+        refused(saves, path, bytes(broken))
+    refused(saves, path, data + b"\0")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"",
+        b"\0" * 7,
+        b"\0" * 4096,
+        b"\xff" * 4096,
+        b"once upon a time " * 100,
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 1 << 62) + b"{}",
+        struct.pack("<Q", 40000) + b"[" * 40000,
+        b"\x80\x04\x95.\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x8c\x06system\x93",
+        save_tensors({"x": torch.zeros(3)}),
+        save_tensors({"x": torch.zeros(3)}, {"magic": "something else"}),
+    ],
+    ids=range(11),
+)
+def test_junk_is_not_a_saved_game(saved: tuple[Saves, Path], junk: bytes) -> None:
+    assert "not a saved game" in refused(*saved, junk)
+
+
+def test_random_junk_is_refused(saved: tuple[Saves, Path]) -> None:
+    rng = random.Random(2)
+    for _ in range(50):
+        refused(*saved, rng.randbytes(rng.randrange(3000)))
+
+
+def test_a_folder_or_a_device_is_not_a_save(saved: tuple[Saves, Path], tmp_path: Path) -> None:
+    assert "is not a file" in refused(saved[0], tmp_path)
+    assert "is not a file" in refused(saved[0], Path("/dev/zero"))
+
+
+def test_a_save_of_another_world_model_or_version_is_named(saved: tuple[Saves, Path]) -> None:
+    path = saved[1]
+    other = make_world({**COTTAGE, "title": "Salt"}, name="salt")
+    edited = make_world({**COTTAGE, "intro": "Day breaks."}, name="cottage")
+    renamed = make_world(COTTAGE, name="hut")
+    assert 'is a game of "The Cottage"' in refused(Saves(path.parent, identity(other)), path)
+    assert "was changed" in refused(Saves(path.parent, identity(edited)), path)
+    assert "another game master" in refused(saves_in(path.parent, weights="w2"), path)
+    assert "another game master" in refused(saves_in(path.parent, tokenizer="t2"), path)
+    assert "protocol 1" in refused(saves_in(path.parent, protocol=2), path)
+    assert Saves(path.parent, identity(renamed)).load("mine", new_session()).now.turns == 4
+
+
+def test_a_save_of_a_later_format_is_refused(
+    saved: tuple[Saves, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves, path = saved
+    monkeypatch.setattr(savefile, "FORMAT", 2)
+    saves.save("mine", new_session())
+    monkeypatch.undo()
+    assert "save format 2" in refused(saves, path)
+
+
+FAULTS = "shape missing nan dtype turns generator sampler seed"
+
+
+@pytest.mark.parametrize("fault", FAULTS.split())
+def test_a_forged_save_with_a_right_hash_is_checked_too(tmp_path: Path, fault: str) -> None:
+    class Forger(FakeGameMaster):
+        def position_to_file_parts(self, p: Any) -> Any:
+            tensors, meta = super().position_to_file_parts(p)
+            if fault == "shape":
+                tensors["mind"] = torch.zeros(5)
+            elif fault == "dtype":
+                tensors["mind"] = tensors["mind"].double()
+            elif fault == "nan":
+                tensors["mind"] = tensors["mind"] * float("nan")
+            elif fault == "missing":
+                del tensors["mind"]
+            return tensors, meta
+
+    class ForgedSession(Session):
+        def moment(self) -> Moment:
+            real = super().moment()
+            if fault == "turns":
+                return replace(real, turns=real.turns + 1)
+            if fault == "generator":
+                return replace(real, generator=torch.zeros(3, dtype=torch.uint8))
+            return real
+
+    master = Forger(cottage())
+    session = ForgedSession(cottage(), master, master.opening())  # type: ignore[arg-type]
+    say(session, "east")
+    session.sampler = {"warmth": 1} if fault == "sampler" else {}
+    session.seed = 1 << 70 if fault == "seed" else 0
+    data = savefile.pack_game(session, identity(cottage()), 0, 0)
+    assert "damaged" in refused(saves_in(tmp_path), tmp_path / "x.save", data)
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("call", ["fsync", "replace", "open"])
+def test_a_failed_write_leaves_the_old_save(
+    saved: tuple[Saves, Path], monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    saves, path = saved
+    data = path.read_bytes()
+
+    def fail(*args: Any, **options: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path if call == "replace" else os, call, fail)
+    with pytest.raises(SaveError) as error:
+        saves.save("mine", new_session())
+    monkeypatch.undo()
+    assert "the earlier save of that name is as it was." in str(error.value)
+    assert ("disk is full" in str(error.value)) == (number == errno.ENOSPC)
+    assert path.read_bytes() == data
+    assert [p.name for p in path.parent.iterdir()] == ["mine.save"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_leaves_the_old_save(
+    saved: tuple[Saves, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's own full device in place of the temporary file."""
+    saves, path = saved
+    data = path.read_bytes()
+    real = os.open
+    monkeypatch.setattr(
+        os, "open", lambda p, *rest: real("/dev/full" if str(p).endswith(".tmp") else p, *rest)
+    )
+    with pytest.raises(SaveError, match="The disk is full, so the game was not saved; the earlier"):
+        saves.save("mine", new_session())
+    with pytest.raises(SaveError, match=r"The disk is full, so the game was not saved\."):
+        saves.save("other", new_session())
+    monkeypatch.undo()
+    assert path.read_bytes() == data
+    assert saves.load("mine", new_session()).now.turns == 4
+
+
+def test_a_limit_on_file_size_leaves_the_old_save(saved: tuple[Saves, Path]) -> None:
+    saves, path = saved
+    data = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(SaveError, match="The disk is full"):
+            saves.save("mine", new_session())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == data
+    assert [p.name for p in path.parent.iterdir()] == ["mine.save"]
+
+
+def test_a_device_is_never_replaced() -> None:
+    with pytest.raises(SaveError, match="is not a file"):
+        write_file(Path("/dev/null"), b"x")
+    assert not Path("/dev/null").is_file()
+
+
+WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from fakes import cottage, identity, new_session, say
+from adventure.play.saves import Saves
+session = new_session(moody=True)
+saves = Saves(Path({folder!r}), identity(cottage()))
+while True:
+    say(session, "look")
+    saves.autosave(session)
+    print(session.turns, flush=True)
+"""
+
+
+def test_kill_9_at_any_time_loses_at_most_the_turn_in_play(tmp_path: Path) -> None:
+    """A process that plays and keeps its game is killed again and again; its game always loads."""
+    rng = random.Random(3)
+    saves = saves_in(tmp_path)
+    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    for _ in range(4):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as player:
+            assert player.stdout and player.stdout.readline() == b"1\n"
+            time.sleep(rng.random() * 0.2)
+            player.send_signal(signal.SIGKILL)
+            kept = [1, *map(int, re.findall(rb"(\d+)\n", player.stdout.read()))][-1]
+        session = new_session(moody=True)
+        session.resume(saves.load(saves.autosave_name, session))
+        assert session.turns in (kept, kept + 1)
+        straight = new_session(moody=True)
+        say(straight, *["look"] * session.turns)
+        assert fingerprint(session)[0][0] == fingerprint(straight)[0][0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_there_is_an_autosave_at_every_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also where a new game dies while it takes the place of the one before."""
+    list(new_console(tmp_path, autosave=True).play("east. west"))
+
+    def die(path: Path, data: bytes) -> None:
+        raise SystemExit
+
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: Path("/no/such/file").stat())
+    monkeypatch.setattr("adventure.play.saves._write_through", die)
+    with pytest.raises(SystemExit):
+        list(new_console(tmp_path, autosave=True).play("look"))
+    name = autosave_name("cottage", "weights-hash")
+    assert sorted(saved.name for saved in list_saves(tmp_path)) == [name, f"{name}.previous"]
+    left = saves_in(tmp_path).left_off()
+    assert left and left.about.turns == 2
+
+
+# -- names and the folder ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mine", "My game 2", "caf\u00e9_v1.2", "a-b", "x" * 60])
+def test_good_names(tmp_path: Path, name: str) -> None:
+    assert save_path(tmp_path, f" {name} ") == tmp_path / f"{name}.save"
+    saves_in(tmp_path).save(name, new_session())
+    assert [saved.name for saved in list_saves(tmp_path)] == [name]
+
+
+@pytest.mark.parametrize("name", ["", "..", ".hidden", "a\\b", "a:b", "x" * 61, "a\0b", "*", "~"])
+def test_bad_names_are_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SaveError, match="won't do as the name of a save"):
+        save_path(tmp_path, name)
+
+
+def test_a_name_with_a_slash_or_ending_in_save_is_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "saves"
+    saves = saves_in(folder)
+    saves.save("sub/dir/x", new_session())
+    saves.save("here.save", new_session())
+    saves.save("inside", new_session())
+    assert (tmp_path / "sub/dir/x").is_file() and (tmp_path / "here.save").is_file()
+    assert find_save(folder, "inside.save") == folder / "inside.save"
+    assert save_path(folder, "~nobody-at-all/x") == Path("~nobody-at-all/x")
+
+
+def test_a_missing_save_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(SaveError, match='no save called "x"; there are none yet'):
+        find_save(tmp_path, "x")
+    saves_in(tmp_path).save("mine", new_session())
+    with pytest.raises(SaveError, match='no save called "x"; there is: mine'):
+        find_save(tmp_path, "x")
+    with pytest.raises(SaveError):
+        find_save(tmp_path, "x" * 50 + "/" + "y" * 5000)
+
+
+def test_the_list_passes_over_what_is_not_a_save(saved: tuple[Saves, Path]) -> None:
+    saves, path = saved
+    (path.parent / "junk.save").write_bytes(b"junk")
+    (path.parent / "folder.save").mkdir()
+    (found,) = list_saves(path.parent)
+    about = found.about
+    assert (found.name, about.room, about.turns) == ("mine", "Garden", 4)
+    assert about.identity == saves.identity
+    assert abs(about.time - time.time()) < 60
+
+
+def test_a_save_in_a_read_only_place_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SaveError, match="was not saved to"):
+        saves_in(tmp_path / "file" / "saves").save("x", new_session())
+
+
+# -- the save after every turn -------------------------------------------------------------------
+
+
+def test_the_game_is_kept_after_every_turn_and_gone_on_with(tmp_path: Path) -> None:
+    console = new_console(tmp_path, autosave=True, moody=True)
+    assert console.saves.left_off() is None
+    list(console.introduction())
+    assert not list(tmp_path.iterdir())  # nothing played, nothing kept
+    for number, line in enumerate(SOLUTION, 1):
+        list(console.play(line))
+        left = console.saves.left_off()
+        assert left and left.about.turns == number
+    second = new_console(tmp_path, autosave=True)
+    second.go_on()
+    assert fingerprint(second.session)[0][0] == fingerprint(console.session)[0][0]  # type: ignore[index]
+
+
+def test_a_game_that_is_over_is_not_offered(tmp_path: Path) -> None:
+    console = new_console(tmp_path, autosave=True)
+    for line in [*SOLUTION, "drop log"]:
+        list(console.play(line))
+    assert console.session.over
+    assert console.saves.left_off() is None
+
+
+def test_a_new_game_puts_the_one_before_aside(tmp_path: Path) -> None:
+    first = new_console(tmp_path, autosave=True)
+    for line in ("east", "west", "east"):
+        list(first.play(line))
+    second = new_console(tmp_path, autosave=True)
+    list(second.play("look"))
+    kept = {saved.name: saved.about.turns for saved in list_saves(tmp_path)}
+    name = autosave_name("cottage", "weights-hash")
+    assert kept == {name: 1, f"{name}.previous": 3}
+
+
+def test_another_models_game_is_not_offered(tmp_path: Path) -> None:
+    console = new_console(tmp_path, autosave=True)
+    list(console.play("east"))
+    assert saves_in(tmp_path).left_off() is not None
+    assert saves_in(tmp_path, weights="weightless").left_off() is None
+    assert saves_in(tmp_path, tokenizer="other").left_off() is None
+
+
+def test_autosaves_stay_small_and_leaving_keeps_more_to_undo(tmp_path: Path) -> None:
+    console = new_console(tmp_path, autosave=True)
+    for _ in range(30):
+        list(console.play("look"))
+    kept = console.saves.load(console.saves.autosave_name, console.session)
+    console.leave()
+    left = console.saves.load(console.saves.autosave_name, console.session)
+    assert (len(kept.past), len(left.past)) == (4, UNDO_KEPT)
+
+
+def test_what_a_crash_left_is_cleared_away(tmp_path: Path) -> None:
+    old, new = tmp_path / ".x.save.12.tmp", tmp_path / ".x.save.13.tmp"
+    for litter in (old, new):
+        litter.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    list(new_console(tmp_path, autosave=True).play("look"))
+    assert not old.exists() and new.exists()
+
+
+def test_a_disk_that_is_full_is_told_once_and_the_game_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = new_console(tmp_path, autosave=True)
+    real = os.fsync
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    told = [[s.text for s in console.play("look") if "disk" in s.text] for _ in range(3)]
+    monkeypatch.setattr(os, "fsync", real)
+    assert told == [["The disk is full, so the game was not saved."], [], []]
+    list(console.play("look"))
+    left = console.saves.left_off()
+    assert left and left.about.turns == 4
+
+
+def test_the_header_is_readable_without_the_rest(saved: tuple[Saves, Path]) -> None:
+    _, path = saved
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])["__metadata__"]
+    assert (header["magic"], header["format"]) == ("adventure-save", "1")
+    path.write_bytes(data[: 8 + length])
+    assert read_saved(path).about.turns == 4
