@@ -161,7 +161,7 @@ class FakeTurn:
         self, master: FakeGameMaster, before: FakePosition, line: str, generator: Generator | None
     ) -> None:
         self._master, self._line, self._generator = master, line, generator
-        self.position, self.reply = before, ""
+        self.position, self.reply, self.lost = before, "", False
         self.records: list[str] = []
 
     def __iter__(self) -> Iterator[Piece]:

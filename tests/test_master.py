@@ -1,7 +1,8 @@
-"""The shipped game master, played for real: what it says, what it remembers, what a file gives back."""
+"""The shipped game master, played for real: what it says, remembers, and gives back from a file."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import memory_text, shown
 from engine import load_model
 from engine.checkpoint import weights_hash
+from engine.rwkv.v7 import RWKV7
 from engine.tokenizer import Tokenizer
 
 WEIGHTS = Path(__file__).parents[1] / "adventure" / "master" / "weights" / "master.safetensors"
@@ -129,3 +131,14 @@ def test_the_opening_is_read_back_from_the_cache_exactly(
     assert torch.equal(made.logits, cached.logits)
     file.write_bytes(file.read_bytes()[:1000])
     assert torch.equal(fresh().opening(cache_dir=tmp_path).logits, made.logits)
+
+
+def test_a_network_that_never_comes_to_a_reply_changes_nothing(master: GameMaster) -> None:
+    untrained = RWKV7.create(dataclasses.replace(master.model.config, n_layer=1)).eval()
+    lost = GameMaster(untrained, master.tokenizer, master.world)
+    opening = lost.opening()
+    turn = lost.turn(opening, "look")
+    assert list(turn)
+    assert turn.lost
+    assert turn.position is opening
+    assert lost.play_batch([opening], ["look"])[0][2] is opening

@@ -306,3 +306,19 @@ def test_phrases() -> None:
     assert phrases.several("take lamp") is None
     assert phrases.several("put down all") == phrases.Several("drop", True, ("",))
     assert phrases.with_noun("put it with them, Kit", "a\\1") == "put a\\1 with a\\1, Kit"
+
+
+def test_a_turn_that_the_master_never_finishes_leaves_the_game_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    game = new_session(moody=True)
+    ask, before = game.master.turn, fingerprint(game)
+
+    def lose(*given):  # type: ignore[no-untyped-def]
+        turn = ask(*given)
+        turn.lost = True
+        return turn
+
+    monkeypatch.setattr(game.master, "turn", lose)
+    assert "lost the thread" in say(game, "wait")
+    assert fingerprint(game) == before

@@ -41,7 +41,7 @@ from engine.tokenizer import StreamDecoder, Tokenizer
 
 SEGMENT_TURNS = 12
 """Turns in a segment; the next one starts from the opening and the memory in words."""
-LONGEST_REPLY = 900
+LONGEST_REPLY = 600
 """Tokens, hidden ones included; more than 1,200 characters of English take, the most in a pack."""
 
 
@@ -185,7 +185,10 @@ class GameMaster:
     def play_batch(
         self, positions: Sequence[Position], lines: Sequence[str]
     ) -> list[tuple[str, list[str], Position]]:
-        """One turn of many games in step, greedily: (reply, record lines, position) of each."""
+        """One turn of many games in step, greedily: (reply, record lines, position) of each.
+
+        A turn that was lost (see `Turn.lost`) leaves its position as it was.
+        """
         read = [
             prefill(self.model, self._asked(line), position.state)
             for line, position in zip(lines, positions, strict=True)
@@ -214,6 +217,8 @@ class GameMaster:
         at = told.index(self.say) if self.say in told else len(told)
         lines = self.tokenizer.decode(told[:at]).splitlines()
         visible = [t for t in told[at + 1 :] if t != self.end]
+        if at == len(told) or told[-1] != self.end:
+            return self.tokenizer.decode(visible), lines, position
         return self.tokenizer.decode(visible), lines, self.after(position, state, logits, lines)
 
     # -- files -----------------------------------------------------------------------------------
@@ -255,13 +260,16 @@ class GameMaster:
 
 
 class Turn:
-    """One turn, decoded as it is iterated; then position, reply and records (the hidden lines)."""
+    """One turn, decoded as it is iterated; then position, reply and records (the hidden lines).
+
+    lost: the network never came to a reply, or to its end; the position is then the one before.
+    """
 
     def __init__(
         self, master: GameMaster, position: Position, line: str, generator: Generator | None
     ) -> None:
         self._master, self._before, self._line, self._generator = master, position, line, generator
-        self.position = position
+        self.position, self.lost = position, True
         self.reply = ""
         self.records: list[str] = []
 
@@ -283,8 +291,10 @@ class Turn:
             if piece:
                 yield Piece("text" if visible else "record", piece)
             visible = visible or token == m.say
+            self.lost = not visible or token != m.end
         self.records = hidden.splitlines()
-        self.position = m.after(self._before, state, logits, self.records)
+        if not self.lost:
+            self.position = m.after(self._before, state, logits, self.records)
 
 
 class _Lines:

@@ -147,7 +147,12 @@ class _Run:
     def __init__(self, plan: Plan, out: Path, args: argparse.Namespace) -> None:
         self.plan, self.out, self.args = plan, out, args
         self.tokenizer = Tokenizer.from_file(out / "tokenizer.json")
-        self.hints = hint_config(self.tokenizer)
+        try:
+            self.hints = hint_config(self.tokenizer)
+        except ValueError as error:
+            raise TrainError(
+                f"The vocabulary is too small: {error}; give a larger --vocab."
+            ) from error
         config = Config(
             n_layer=plan.layers,
             n_embd=plan.width,

@@ -28,6 +28,7 @@ _ACTIONS = ("go", "take", "drop", "open", "close", "lock", "unlock")
 
 _NO_SLIP = "Sorry, that can't be corrected."
 _NOTHING_HERE = "There is nothing here to take."
+_LOST = "[The game master lost the thread, so nothing has happened. Try something else first.]"
 _NO_WORD = "Think nothing of it."
 
 Aside = Callable[[str], Iterable[Said] | None]
@@ -283,10 +284,14 @@ class Session:
         try:
             turn = self._ask(command.line)
             yield from _pieces(turn)
-            done = True
+            done = not turn.lost
         finally:
             if not done:
                 self.generator.set_state(randomness)
+        if turn.lost:
+            yield Said("text", "\n")
+            yield Said("note", _LOST)
+            return False
         changed = turn.position.records != self.position.records
         if before is not None:
             self._remember(before)

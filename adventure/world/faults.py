@@ -186,7 +186,7 @@ def _prose_faults(world: World) -> Iterator[Fault]:
             yield place, f"{what} holds the character {odd!r}, which can't be shown; take it out."
         elif "<|" in prose:
             yield place, f"{what} holds '<|', which the engine uses itself; take it out."
-        elif line in names and what != "the title":
+        elif line in names and what.startswith("the ") and what != "the title":
             yield place, f"{what} is nothing but the name {line!r}; write a sentence."
         elif _reads_as_record(line, world):
             begin = f"{line.partition(':')[0]}:"

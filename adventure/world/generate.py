@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from adventure.world.faults import RESERVED_NAMES, RESERVED_WORDS
+from adventure.errors import PackError
 from adventure.world.pack import make_world
 from adventure.world.parts import DIRECTIONS, DOOR_RECORDS, OPPOSITE, World
 from adventure.world.words import (
@@ -61,7 +62,11 @@ def random_world(
 ) -> World:
     """A world made from `seed` alone: a tree of rooms, loops, doors, keys, things, an ending."""
     rng = random.Random(f"world-{seed}-{held_out}-{rooms}")
-    return _Maker(rng, held_out, rooms, pseudo, long_prose).make()
+    while True:
+        try:
+            return _Maker(rng, held_out, rooms, pseudo, long_prose).make()
+        except PackError:  # chance has made names that an author may not use: draw on
+            continue
 
 
 class _Maker:
@@ -81,6 +86,8 @@ class _Maker:
         self.taken: set[str] = set(RESERVED_NAMES) | set(DIRECTIONS)
         self.door_names: set[str] = set()
         self.ways: dict[tuple[str, str], str] = {}
+        self.named: list[str] = []
+        self.mentions = rng.choice((0.0, 0.1, 0.3))
 
     def make(self) -> World:
         """The finished world, through the same checks as an author's."""
@@ -132,6 +139,7 @@ class _Maker:
                 name = " ".join(w if w == "of" else w.capitalize() for w in words)
             if len(name) <= 40 and self._is_free(name.lower(), nouns is DOORS):
                 self.taken.add(name.lower())
+                self.named.append(name)
                 if nouns is DOORS:
                     self.door_names.add(name)
                 return name
@@ -244,12 +252,21 @@ class _Maker:
         out.append(pieces[0])
         for piece in pieces[1:]:
             slot, _, rest = piece.partition("}")
-            word = draw(slots[slot.lower()])
+            word = self._mentioned() or draw(slots[slot.lower()])
             out += [word.capitalize() if slot.isupper() else word, rest]
         return "".join(out)
 
     def _salad(self) -> str:
         words = [self.stock.draw(COMMON) for _ in range(self.rng.randint(4, 14))]
+        at = self.rng.randrange(1, len(words))
+        words[at] = self._mentioned() or words[at]
         if self.rng.random() < 0.3:
             words[self.rng.randrange(1, len(words))] += ","
-        return f"{' '.join(words).capitalize()}."
+        text = " ".join(words)
+        return f"{text[0].upper()}{text[1:]}."
+
+    def _mentioned(self) -> str:
+        """Now and then a name of this world: authors speak of things that the records list too."""
+        if not self.named or self.rng.random() >= self.mentions:
+            return ""
+        return self.rng.choice(self.named)
