@@ -198,6 +198,7 @@ def same(a: tuple[np.ndarray, np.ndarray, CopyHints], b: tuple) -> bool:
     return bool((a[0] == b[0]).all() and (a[1] == b[1]).all() and a[2].tokens == b[2].tokens)
 
 
+@settings(deadline=None)
 @given(tokens)
 def test_any_tokens_can_be_read(sequence: list[int]) -> None:
     ids, codes, value = read(sequence)
@@ -213,6 +214,7 @@ def test_a_list_that_breaks_off_at_a_comma_can_be_read() -> None:
     read([1, 2, 7, 5, 7, 0, 2, 5, 1, 1, 1, 2, 2, 2, 0, 1])
 
 
+@settings(deadline=None)
 @given(tokens, st.lists(st.integers(0, 80), max_size=6))
 def test_any_split_gives_the_same_hints(sequence: list[int], cuts: list[int]) -> None:
     at = sorted({0, len(sequence), *(min(cut, len(sequence)) for cut in cuts)})
@@ -220,7 +222,7 @@ def test_any_split_gives_the_same_hints(sequence: list[int], cuts: list[int]) ->
     assert same(read(*parts, []), read(sequence))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), tokens), max_size=8))
 def test_branches_do_not_disturb_each_other(steps: list[tuple[int, list[int]]]) -> None:
     """Read on from any value, however old: it is as if nothing else had been read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mill import mill, mill_table
 
@@ -192,6 +192,7 @@ def test_every_known_verb_is_understood() -> None:
         assert any(isinstance(s, Command) for s in said), verb
 
 
+@settings(deadline=None)
 @given(st.text(max_size=LONGEST + 2))
 def test_any_text_has_an_answer(text: str) -> None:
     said = parse(text, WORLD)
@@ -205,6 +206,7 @@ KNOWN_WORDS = sorted(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(KNOWN_WORDS), max_size=6).map(" ".join))
 def test_what_is_understood_can_be_played(text: str) -> None:
     """A canonical line is one the rules know, and it is its own canonical line."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mill import MILL, mill, mill_table
 
 from adventure.errors import PackError
@@ -523,6 +526,44 @@ def test_the_pit_has_no_way_back_down_from_the_barn() -> None:
     table["rooms"][1]["description"] = 'A sign: "Keep out".'
     world: World = make_world(table)
     assert ("Pit", "down") not in world.ways and world.ways["Barn", "up"][0] == "Barn North"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=4), inside),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_stands_anywhere_a_world_is_made_or_one_sentence_told(data: st.DataObject) -> None:
+    table: Any = mill_table()
+    here, value = table, data.draw(VALUES)
+    while True:
+        key = data.draw(st.sampled_from(range(len(here)) if isinstance(here, list) else [*here]))
+        if not isinstance(here[key], list | dict) or not here[key] or data.draw(st.booleans()):
+            break
+        here = here[key]
+    here[key] = value
+    told(table)
+
+
+@settings(deadline=None)
+@given(st.integers(0, len(MILL)), st.integers(0, 30), st.text(max_size=3))
+def test_a_damaged_file_is_a_world_or_one_sentence(at: int, cut: int, put: str) -> None:
+    try:
+        table = tomllib.loads(MILL[:at] + put + MILL[at + cut :])
+    except tomllib.TOMLDecodeError:
+        return
+    told(table, MILL[:at] + put + MILL[at + cut :])
+
+
+def told(table: dict[str, Any], text: str = "") -> None:
+    try:
+        make_world(table, text=text)
+    except PackError as error:
+        assert re.fullmatch(r"world(, line \d+)?: [^\n]{5,400}[.?]", str(error)), str(error)
 
 
 # -- finding -------------------------------------------------------------------------------------

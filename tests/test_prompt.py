@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mill import mill, mill_table
 
@@ -108,6 +108,7 @@ def test_prompt_follows_from_the_world_alone() -> None:
     assert pack_text(make_world(turned, name="elsewhere")) == TEXT
 
 
+@settings(deadline=None)
 @given(names, st.lists(names.filter(lambda name: name != NOTHING), max_size=6).map(tuple))
 def test_every_record_is_read_back(key: str, items: tuple[str, ...]) -> None:
     assert parse_record(record_line(key, items)) == (key, items)

@@ -15,7 +15,7 @@ from adventure.world import generate
 from adventure.world.faults import RESERVED_NAMES
 from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
 from adventure.world.pack import World
-from adventure.world.parts import DOOR_RECORDS, OPPOSITE
+from adventure.world.parts import OPPOSITE
 from adventure.world.words import WORD_LISTS, Stock, is_held_out
 
 ROOT = Path(__file__).resolve().parents[1]
