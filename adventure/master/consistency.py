@@ -8,6 +8,7 @@ second is what a player perceives once something has gone wrong.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import random
 import sys
@@ -28,6 +29,8 @@ from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
 from adventure.world.grammar import Rejection, parse
 from adventure.world.pack import World, find_world, load_world
 from adventure.world.prompt import NOTHING, Records
+from engine.copyhints import CopyHints
+from engine.rwkv.state import State
 from engine.rwkv.v7 import RWKV7
 from engine.tokenizer import Tokenizer
 
@@ -55,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--turns", type=int, default=100, help=f"a game {shown}")
     add("--games", type=int, default=24, help=f"played in step {shown}")
     add("--seed", type=int, default=0)
-    add("--threads", type=int, default=0, help="for the arithmetic; 0: all cores")
+    wipe = "what the master loses before every turn, to see what carries the world"
+    add("--wipe", choices=("state", "hints"), help=wipe)
+    add("--threads", type=int, default=1, help=f"for the arithmetic; 0: all cores {shown}")
     add("--errors", type=int, default=0, metavar="N", help="show the first wrong turn of N games")
     add("--json", action="store_true", help="print the figures as JSON")
 
@@ -205,12 +210,14 @@ def judge(
     report, began = Report(), time.time()
     what = args.world or f"random, held-out {args.held_out}"
     report.about = {"worlds": what, "player": args.player, "games": args.games, "seed": args.seed}
+    if args.wipe:
+        report.about["wiped before every turn"] = args.wipe
     games = _make_games(model, tokenizer, args, world)
     for turn in range(1, args.turns + 1):
         live = [g for g in games if not g.over]
         if not live:
             break
-        _one_turn(live, turn, report)
+        _one_turn(live, turn, report, args.wipe)
         if not args.json and turn % 50 == 0:
             exact, seconds = report.exact["all"] / report.turns["all"], time.time() - began
             print(f"turn {turn}: {exact:.2%} exact so far, {seconds:.0f} s", file=sys.stderr)
@@ -246,9 +253,20 @@ def _make_games(
     return games
 
 
-def _one_turn(live: Sequence[Game], turn: int, report: Report) -> None:
+def wiped(position: Position, what: str | None) -> Position:
+    """A control: the position without its recurrent state (zeros) or without what hints look into."""
+    state = position.state
+    if what == "state":
+        zeros = {name: torch.zeros_like(tensor) for name, tensor in state.tensors.items()}
+        state = State(zeros, state.hints)
+    elif what == "hints" and state.hints is not None:
+        state = State(state.tensors, tuple(CopyHints.start(h.config) for h in state.hints))
+    return dataclasses.replace(position, state=state)
+
+
+def _one_turn(live: Sequence[Game], turn: int, report: Report, wipe: str | None) -> None:
     lines = [g.player(g.world, g.truth, g.rng) for g in live]
-    told = live[0].master.play_batch([g.position for g in live], lines)
+    told = live[0].master.play_batch([wiped(g.position, wipe) for g in live], lines)
     for game, line, (reply, said, position) in zip(live, lines, told, strict=True):
         outcome = play(game.world, game.truth, line)
         wanted = outcome.reply + "\n"

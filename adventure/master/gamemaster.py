@@ -41,7 +41,7 @@ from engine.tokenizer import StreamDecoder, Tokenizer
 
 SEGMENT_TURNS = 12
 """Turns in a segment; the next one starts from the opening and the memory in words."""
-LONGEST_REPLY = 600
+LONGEST_REPLY = 1500
 """Tokens, hidden ones included; more than 1,200 characters of English take, the most in a pack."""
 
 

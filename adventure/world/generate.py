@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from adventure.world.faults import RESERVED_NAMES, RESERVED_WORDS
 from adventure.errors import PackError
+from adventure.world.faults import RESERVED_NAMES, RESERVED_WORDS
 from adventure.world.pack import make_world
 from adventure.world.parts import DIRECTIONS, DOOR_RECORDS, OPPOSITE, World
 from adventure.world.words import (
