@@ -254,7 +254,7 @@ def _make_games(
 
 
 def wiped(position: Position, what: str | None) -> Position:
-    """A control: the position without its recurrent state (zeros) or without what hints look into."""
+    """A control: the position without its recurrent state (zeros), or with nothing for hints to read."""
     state = position.state
     if what == "state":
         zeros = {name: torch.zeros_like(tensor) for name, tensor in state.tensors.items()}

@@ -15,8 +15,8 @@ Row = dict[str, str | float]
 
 
 def bench(master: GameMaster, lines: list[str]) -> list[Row]:
-    """Play canonical `lines` once; prints and returns one row a measurement, in milliseconds but for
-    the rate. The time to the first text is from the command to the first visible piece."""
+    """Play canonical `lines` once; prints and returns one row a measurement, in milliseconds but
+    for the rate. The time to the first text is from the command to the first visible piece."""
     from safetensors.torch import save_file
 
     from adventure.master.gamemaster import GameMaster
