@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adventure.master.consistency import read_walk
+from adventure.master.consistency import read_walk, wiped
 from adventure.master.gamemaster import SEGMENT_TURNS, GameMaster, Position
 from adventure.referee.rules import play, start
 from adventure.world.pack import find_world, load_world
@@ -142,3 +142,14 @@ def test_a_network_that_never_comes_to_a_reply_changes_nothing(master: GameMaste
     assert turn.lost
     assert turn.position is opening
     assert lost.play_batch([opening], ["look"])[0][2] is opening
+
+
+def test_the_controls_take_away_what_they_say(master: GameMaster) -> None:
+    opening = master.opening()
+    assert opening.state.hints is not None
+    empty, blind = wiped(opening, "state"), wiped(opening, "hints")
+    assert not any(tensor.any() for tensor in empty.state.tensors.values())
+    assert empty.state.hints == opening.state.hints
+    assert blind.state.tensors == opening.state.tensors
+    assert blind.state.hints is not None and len(blind.state.hints[0]) == 0
+    assert say(master, blind, "look")[0] != say(master, opening, "look")[0]

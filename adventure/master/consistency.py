@@ -254,7 +254,7 @@ def _make_games(
 
 
 def wiped(position: Position, what: str | None) -> Position:
-    """A control: the position without its recurrent state (zeros), or with nothing for hints to read."""
+    """A control: the position with a state of zeros, or with nothing for the hints to look into."""
     state = position.state
     if what == "state":
         zeros = {name: torch.zeros_like(tensor) for name, tensor in state.tensors.items()}
