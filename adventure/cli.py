@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import io
 import json
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns 0 well, 1 a check that failed, 2 the user's mistake."""
     from adventure.play.loop import GONE
 
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started the program
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (for good)
     try:
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -61,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return GONE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("adventure: The disk is full, so not everything was written.", file=sys.stderr)
+        return 2
     finally:
         _hush()
 
@@ -204,6 +213,9 @@ def play(args: argparse.Namespace) -> int:
     from adventure.play.saves import Saves, find_save, read_saved
     from adventure.world.pack import find_world, load_world
 
+    for option, value in (("WORLD", args.world), ("--load", args.load), ("--script", args.script)):
+        if value == "":
+            raise UserError(f"{option} is empty; give a name, or leave it out.")
     chosen = read_saved(find_save(saves_folder(), args.load)) if args.load else None
     name = args.world or (chosen.about.identity.world if chosen else DEFAULT_WORLD)
     world = load_world(find_world(name))
@@ -268,6 +280,7 @@ def load_master(world: World, path: Path | None) -> tuple[GameMaster, str, str]:
     if model.config.n_embd <= SMALL:
         torch.set_num_threads(1)
     tokenizer = Tokenizer.from_file(path.with_name("tokenizer.json"))
+    tokenizer.check_fits(model.config.vocab)
     weights = weights_hash(path)
     return GameMaster(model, tokenizer, world, weights=weights), weights, tokenizer.hash
 
@@ -355,11 +368,16 @@ def print_prompt(args: argparse.Namespace) -> int:
 
 
 def check_world(args: argparse.Namespace) -> int:
-    """Load a world; the first fault found is an error."""
+    """Load a world and solve it: 2 for a fault, 1 where the ending can't be reached."""
+    from adventure.referee.players import solve
     from adventure.world.pack import find_world, load_world
 
     world = load_world(find_world(args.world))
-    print(f"{world.title}: no faults found.")
+    if solve(world) is None:
+        place = f'"{world.ending.thing}" in "{world.ending.room}"'
+        print(f"{world.title}: the ending can't be reached; see that one can bring {place}.")
+        return 1
+    print(f"{world.title}: no faults found, and its ending can be reached.")
     return 0
 
 

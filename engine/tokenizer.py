@@ -85,6 +85,14 @@ class Tokenizer:
         canonical = json.dumps(json.loads(self.to_json()), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def check_fits(self, vocab: int) -> None:
+        """Raises TokenizerError where a network of `vocab` ids isn't one of this tokenizer's."""
+        if self.vocab != vocab:
+            raise TokenizerError(
+                f"The tokenizer has {self.vocab} tokens and the model {vocab}; put the model's own "
+                "tokenizer.json beside it."
+            )
+
     def encode(self, text: str) -> list[int]:
         """The ids of `text`; special tokens written out in it become their own ids.
 

@@ -15,6 +15,7 @@ from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import memory_text, shown
 from engine import load_model
 from engine.checkpoint import weights_hash
+from engine.errors import TokenizerError
 from engine.rwkv.v7 import RWKV7
 from engine.tokenizer import Tokenizer
 
@@ -153,3 +154,13 @@ def test_the_controls_take_away_what_they_say(master: GameMaster) -> None:
     assert blind.state.tensors == opening.state.tensors
     assert blind.state.hints is not None and len(blind.state.hints[0]) == 0
     assert say(master, blind, "look")[0] != say(master, opening, "look")[0]
+
+
+def test_a_cache_that_cant_be_written_is_done_without(master: GameMaster) -> None:
+    fresh = GameMaster(master.model, master.tokenizer, master.world, weights=master.weights)
+    assert torch.equal(fresh.opening(cache_dir=Path("/dev/null/x")).logits, master.opening().logits)
+
+
+def test_a_tokenizer_of_another_model_is_refused(master: GameMaster) -> None:
+    with pytest.raises(TokenizerError, match="4096 tokens and the model 1024"):
+        master.tokenizer.check_fits(1024)

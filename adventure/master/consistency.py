@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     weights = Path(args.model) if args.model else shipped
     model = load_model(weights)
     tokenizer = Tokenizer.from_file(weights.with_name("tokenizer.json"))
+    tokenizer.check_fits(model.config.vocab)
     world = load_world(find_world(args.world)) if args.world else None
     if args.walk:
         if world is None:

@@ -6,6 +6,7 @@ is a new value; the one before stays as it was, which is what makes undo and pro
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -135,6 +136,7 @@ class GameMaster:
             return None
 
     def _write_opening(self, file: Path, position: Position) -> None:
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         tensors, meta = self.position_to_file_parts(position)
@@ -143,8 +145,9 @@ class GameMaster:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, temporary, {"meta": json.dumps(meta)})
             temporary.replace(file)
-        except OSError:  # a full or read-only disk only costs time at the next start
-            temporary.unlink(missing_ok=True)
+        except (OSError, SafetensorError):  # a full disk only costs time at the next start
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     # -- turns -----------------------------------------------------------------------------------
 

@@ -113,6 +113,8 @@ def _check(args: argparse.Namespace) -> None:
             raise TrainError(f"--{name} is {getattr(args, name)}; it must be at least {bound}.")
     if args.width % 64:
         raise TrainError(f"--width is {args.width}; it must be a multiple of 64.")
+    if not 0 < args.peak < 1:
+        raise TrainError(f"--peak is {args.peak}; it must be above 0 and below 1.")
     if args.steps is not None and args.steps < 1:
         raise TrainError(f"--steps is {args.steps}; it must be at least 1.")
 
