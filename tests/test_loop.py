@@ -24,7 +24,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import ColorDepth, DummyOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from adventure.errors import UserError
+from adventure.errors import SaveError, UserError
 from adventure.play import loop, ui
 from adventure.play.commands import GAME_OVER, QUIT_QUESTION, Console, Meta, read_meta
 from adventure.play.flow import Sentences, Wrapper
@@ -85,7 +85,7 @@ I don't know how to "fly". (HELP lists what you can say.)
 
 > undo
 Shed
-[Previous turn undone.]
+[Previous turn undone: "take all".]
 
 > x ring. oops
 Somebody's.
@@ -135,8 +135,35 @@ def test_what_is_said_to_the_program_and_what_to_the_game() -> None:
     assert read_meta("load x") == Meta("restore", "x")
     assert read_meta(" q ") == Meta("quit")
     assert read_meta("script on a.txt") == Meta("transcript", "on a.txt")
-    for game in ("score", "undo it", "look", "quit smoking", "", "saved", "help me"):
+    for game in ("score", "undo it", "look", "quit smoking", "", "saved", "help her"):
         assert read_meta(game) is None
+    assert read_meta("Help me") == Meta("help")
+
+
+def test_undo_tells_the_end_of_its_memory_from_a_game_not_begun(tmp_path: Path) -> None:
+    console = new_console(tmp_path)
+    assert tell(console, "undo") == "There is nothing to undo.\n"
+    tell(console, "look")
+    console.session.past.clear()
+    assert tell(console, "undo") == "That is as far back as this game can go.\n"
+
+
+def test_a_game_is_called_kept_only_when_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = new_console(tmp_path, autosave=True)
+    screen, page = plain("east\nquit\nyes\n")
+    autosave = console.saves.autosave
+
+    def full_in_the_end(session: Any, leaving: bool = False) -> None:
+        if leaving:
+            raise SaveError("The disk is full.")
+        autosave(session)
+
+    monkeypatch.setattr(console.saves, "autosave", full_in_the_end)
+    with pytest.raises(UserError, match="The disk is full"):
+        loop.run(console, screen, iter(()))
+    assert page.getvalue().endswith(f"{QUIT_QUESTION}\n\n> yes\n")
 
 
 def test_meta_commands_cost_no_turn_and_no_model_time(tmp_path: Path) -> None:
@@ -162,7 +189,7 @@ def test_meta_commands_cost_no_turn_and_no_model_time(tmp_path: Path) -> None:
         assert tell(console, line)
     assert fingerprint(console.session) == before
     assert "turn 1" in tell(console, "restore")
-    assert tell(console, "undo") == "Garden\n[Previous turn undone.]\n"
+    assert tell(console, "undo") == 'Garden\n[Previous turn undone: "go east".]\n'
     assert tell(console, "undo") == "There is nothing to undo.\n"
 
 

@@ -100,6 +100,16 @@ def test_the_sampler_and_the_seed_come_back(tmp_path: Path) -> None:
     assert (second.seed, second.sampler) == (7, {"temperature": 0.5})
 
 
+def test_a_file_that_is_no_save_is_not_replaced(saved: tuple[Saves, Path]) -> None:
+    saves, path = saved
+    letter = path.with_name("letter.txt")
+    for file, name in ((path, "mine"), (letter, str(letter))):
+        file.write_text("Dear Ann, ")
+        with pytest.raises(SaveError, match="is there already and is not a saved game"):
+            saves.save(name, new_session())
+        assert file.read_text() == "Dear Ann, "
+
+
 # -- files that are not what they should be ------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fakes import SEGMENT, SOLUTION, fingerprint, new_session, say
+from fakes import COTTAGE, SEGMENT, SOLUTION, cottage, fingerprint, new_session, say
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +133,39 @@ def test_undo_takes_it_and_again_back_too() -> None:
     game.undo()
     assert game.noun == "brass key"
     assert say(game, "g") == "Small and bright.\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (["unlock", "door", "key"], "unlock green door with brass key"),
+        (["unlock with key", "the door"], "unlock green door with brass key"),
+        (["go", "to the west"], "go west"),
+        (["take", "log"], "take dry log"),
+        (["take", "west"], "go west"),
+        (["lantern", "drop"], "drop lamp"),
+        (["drop", "all"], "drop lamp"),
+    ],
+)
+def test_a_question_can_be_answered_with_a_word(typed: list[str], line: str) -> None:
+    game = new_session()
+    say(game, "east", *typed)
+    assert game.transcript.last and game.transcript.last.line == line
+    assert game.turns == 2
+
+
+def test_an_answer_chooses_among_what_was_asked_about() -> None:
+    """And only the next input is an answer."""
+    colours = [
+        {"name": f"{c} ball", "description": "Round.", "carried": True} for c in ("red", "blue")
+    ]
+    far = {"name": "blue hat", "description": "Felt.", "carried": True}
+    game = new_session(world=cottage(things=[*COTTAGE["things"], *colours, far]))
+    assert say(game, "x ball") == "Which do you mean, the red ball or the blue ball?"
+    say(game, "blue")
+    assert game.last == "examine blue ball"
+    say(game, "x ball", "xyzzy")
+    assert "What do you want to do with" in say(game, "red")
 
 
 def test_oops_corrects_the_unknown_word_and_goes_on() -> None:

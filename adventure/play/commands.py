@@ -33,9 +33,10 @@ Several commands go on one line: "north. take lamp then east". TAKE ALL and DROP
 say, IT is the thing you named last, AGAIN (G) repeats the last command, OOPS and a word corrects a
 word that was not understood.
 @
-SAVE and RESTORE, each with a name if you like; SAVES lists them; UNDO takes a turn back, as often
-as you like; RESTART; QUIT. TRANSCRIPT ON with the name of a file writes the game down, TRANSCRIPT
-OFF stops. RECORDS ON shows what the game master notes down to itself. VERSION.""".split()
+SAVE and RESTORE, each with a name if you like; SAVES lists them; UNDO takes a turn back, several
+in a row if need be; RESTART; QUIT. TRANSCRIPT ON with the name of a file writes the game down,
+TRANSCRIPT OFF stops. RECORDS ON shows what the game master notes down to itself.
+VERSION.""".split()
 ).replace(" @ ", "\n\n")
 _MEANS = {
     "save": "save", "restore": "restore", "load": "restore", "undo": "undo", "restart": "restart",
@@ -67,6 +68,8 @@ def read_meta(text: str) -> Meta | None:
     """None for a command that is meant for the game."""
     first, _, rest = text.strip().partition(" ")
     verb = _MEANS.get(first.lower())
+    if verb == "help" and rest.strip().lower() == "me":
+        return Meta(verb)
     if verb is None or (rest and verb not in _WITH_ARGUMENT):
         return None
     return Meta(verb, rest.strip())
@@ -205,11 +208,14 @@ class Console:
 
     def leave(self) -> str:
         """Keep the game for the next time and close the transcript; what went wrong, or nothing."""
+        self._keep_for_next_time()
+        self.transcript.stop()
+        return self._fault
+
+    def _keep_for_next_time(self) -> None:
         if self._moved and not self._left:
             self._keep(leaving=True)
         self._left = True
-        self.transcript.stop()
-        return self._fault
 
     # -- the commands ----------------------------------------------------------------------------
 
@@ -268,9 +274,15 @@ class Console:
         return note("\n".join(f"{s.name}: {s.about.room}, turn {s.about.turns}" for s in mine))
 
     def _do_undo(self, _: str) -> Iterable[Said]:
+        undone = self.session.last
         if not self.session.undo():
-            return note("There is nothing to undo.")
-        return [Said("heading", self.session.room), *note("[Previous turn undone.]")]
+            return note(
+                "That is as far back as this game can go."
+                if self.session.turns
+                else "There is nothing to undo."
+            )
+        what = f'[Previous turn undone: "{undone}".]'
+        return [Said("heading", self.session.room), *note(what)]
 
     def _do_restart(self, _: str) -> Iterable[Said]:
         self._asked = self._restart
@@ -290,6 +302,10 @@ class Console:
         self.finished = True
         self._asked = None
         if not self.keeps or self.session.over or not self.session.turns:
+            return []
+        self._keep_for_next_time()
+        if self._fault:  # leave() tells it
+            self._news.clear()
             return []
         return note("Your game is kept: it goes on from here when you play this world again.")
 

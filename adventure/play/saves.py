@@ -179,8 +179,15 @@ class Saves:
             return None
 
     def save(self, name: str, session: Session) -> Path:
-        """Write the game. Raises SaveError; then what was there before is still there."""
+        """Write the game. Raises SaveError; then what was there before is still there.
+
+        A file that can't be read as a save is not replaced: it may be somebody's letters.
+        """
         path = save_path(self.folder, name)
+        if _stat(path) is not None and not _is_odd(path) and self.existing(name) is None:
+            raise SaveError(
+                f'"{name}" is there already and is not a saved game; choose another name.'
+            )
         self._write(path, session, UNDO_KEPT, UNDO_KEPT_BYTES)
         return path
 

@@ -114,6 +114,7 @@ class Session:
         self.transcript = Transcript()
         self.noun, self.last = "", ""
         self._slip: phrases.Slip | None = None
+        self._question: Rejection | None = None
 
     def moment(self) -> Moment:
         """The present."""
@@ -159,6 +160,7 @@ class Session:
         self.position, self.settled = moment.position, True
         self.generator.set_state(moment.generator)
         self.noun, self.last, self._slip = moment.noun, moment.last, None
+        self._question = None
 
     def _remember(self, moment: Moment) -> None:
         self.past.append(moment)
@@ -196,6 +198,7 @@ class Session:
         A turn that is abandoned (the iterator closed, Ctrl-C) is as if it had not been begun.
         """
         waiting = phrases.commands_of(clean(text))
+        question, self._question = self._question, None
         while waiting:
             command, waiting = waiting[0], waiting[1:]
             answer = aside(command)
@@ -209,12 +212,15 @@ class Session:
                     yield Said("note", _NO_SLIP if slip is None else _NO_WORD)
                     return
                 command, waiting = slip.corrected(word), [*slip.rest, *waiting]
-            well = yield from self._command(command, tuple(waiting))
+            well = yield from self._command(command, tuple(waiting), question)
+            question = None
             if not well or self.over:
                 return
 
-    def _command(self, text: str, rest: tuple[str, ...]) -> Generator[Said, None, bool]:
-        """Play one command; False where it failed."""
+    def _command(
+        self, text: str, rest: tuple[str, ...], question: Rejection | None
+    ) -> Generator[Said, None, bool]:
+        """Play one command, or the answer to the question before; False where it failed."""
         typed = text
         if phrases.is_again(text):
             if not self.last:
@@ -226,6 +232,8 @@ class Session:
                 yield Said("note", "I don't know yet what you mean by that; name it.")
                 return False
             text = phrases.with_noun(text, self.noun)
+        if question is not None:
+            text = self._answered(question, text)
         many = phrases.several(text)
         lines = [text] if many is None else self._each(many)
         if many is not None and not lines:
@@ -237,14 +245,29 @@ class Session:
             command = self._parse(line)
             if isinstance(command, Rejection):
                 self._slip = phrases.slip_of(text, command.text, rest)
+                self._question = command if command.pending else None
                 yield Said("note", clean(command.text))
                 return False
             commands.append(command)
         return (yield from self._play_all(typed, commands, text if many else commands[0].line))
 
-    def _parse(self, text: str) -> Command | Rejection:
+    def _answered(self, question: Rejection, text: str) -> str:
+        """The command that `text` completes as an answer; `text` where it is a command itself."""
+        if not text or phrases.several(text) or isinstance(self._parse(text), Command):
+            return text
+        whole = question.completed(text)
+        many = phrases.several(whole)
+        if many is not None:
+            known = all(isinstance(self._parse(line), Command) for line in self._each(many))
+            return whole if known else text
+        said = self._parse(whole, question.among)
+        if isinstance(said, Command):
+            return said.line
+        return whole if said.pending else text
+
+    def _parse(self, text: str, among: tuple[str, ...] = ()) -> Command | Rejection:
         near = (*self.items(f"{self.room} holds"), *self.items("You carry"))
-        return parse(text, self.world, near)
+        return parse(text, self.world, among or near)
 
     def _each(self, many: phrases.Several) -> list[str]:
         """A command for each of several things; ALL is what the master's records say is at hand."""

@@ -7,7 +7,7 @@ master's affair. A rejection takes no game time and no model time.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from adventure.world.parts import DIRECTIONS, World, spoken, words_of
 
@@ -53,6 +53,8 @@ _PARTICLES = {"pick": "up", "put": "down", "set": "down", "lay": "down", "throw"
 _PLACES = set("in on at to into onto upon under over behind beside near by here there down".split())
 _ARTICLES = {"the", "a", "an", "my", "some", "this", "that"}
 _WITH_KEY = {"open": "unlock", "close": "lock", "unlock": "unlock", "lock": "lock"}
+_YES_OR_NO = ("yes", "y", "no")
+_SELF = {"me", "myself", "self", "you", "yourself"}
 KNOWN_VERBS = tuple(
     sorted({*_VERB_OF, *(phrase for phrase in _BARE_OF if " " not in phrase), "go"} - {"l at"})
 )
@@ -68,9 +70,19 @@ class Command:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What to tell the player; the world is as it was."""
+    """What to tell the player; the world is as it was.
+
+    pending: where it is a question, the command with {} in place of the answer; among: the names
+    to choose from, if it is about these.
+    """
 
     text: str
+    pending: str = field(default="", compare=False)
+    among: tuple[str, ...] = field(default=(), compare=False)
+
+    def completed(self, answer: str) -> str:
+        """The command that the answer makes of the question."""
+        return self.pending.replace("{}", answer)
 
 
 def parse(text: str, world: World, near: Collection[str] = ()) -> Command | Rejection:
@@ -83,6 +95,8 @@ def parse(text: str, world: World, near: Collection[str] = ()) -> Command | Reje
     bare = _BARE_OF.get(" ".join(words))
     if bare:
         return Command(bare)
+    if len(words) == 1 and words[0] in _YES_OR_NO:
+        return Rejection("There is nothing to say yes or no to; say what you want to do.")
     move = _movement(words)
     if move is not None:
         return move
@@ -94,9 +108,17 @@ def parse(text: str, world: World, near: Collection[str] = ()) -> Command | Reje
     if verb in ("unlock", "lock") or (verb in _WITH_KEY and _preposition(rest) < len(rest)):
         return _with_key(_WITH_KEY[verb], rest, world, near)
     if _empty(rest, world):
-        return Rejection(f"What do you want to {verb}?")
+        return Rejection(f"What do you want to {verb}?", f"{verb} {{}}")
     noun = _resolve(rest, world, near)
-    return noun if isinstance(noun, Rejection) else Command(f"{verb} {noun}", noun)
+    if isinstance(noun, str):
+        return Command(f"{verb} {noun}", noun)
+    if " ".join(rest) in _SELF and not noun.among:
+        return Rejection(
+            "You are as you always were."
+            if verb == "examine"
+            else "You had better leave yourself out of it."
+        )
+    return _asking(noun, f"{verb} {{}}")
 
 
 def _movement(words: list[str]) -> Command | Rejection | None:
@@ -107,7 +129,7 @@ def _movement(words: list[str]) -> Command | Rejection | None:
         return None
     rest = [_SHORT.get(w, w) for w in words[1:] if w not in {"to", *_ARTICLES}]
     if not rest:
-        return Rejection("Which way do you want to go?")
+        return Rejection("Which way do you want to go?", "go {}")
     named = [w for w in rest if w in DIRECTIONS]
     if len(named) == 1 and named[0] in (rest[0], rest[-1]):
         return Command(f"go {named[0]}")
@@ -145,15 +167,24 @@ def _with_key(
 ) -> Command | Rejection:
     middle = _preposition(rest)
     first, second = rest[:middle], rest[middle + 1 :]
+    whole = " ".join((verb, "{}", *rest[middle:]))
     if _empty(first, world):
-        return Rejection(f"What do you want to {verb}?")
+        return Rejection(f"What do you want to {verb}?", whole)
     noun = _resolve(first, world, near)
     if isinstance(noun, Rejection):
-        return noun
+        return _asking(noun, whole)
+    with_what = f"{verb} {noun} with {{}}"
     if _empty(second, world):
-        return Rejection(f"What do you want to {verb} the {noun} with?")
+        return Rejection(f"What do you want to {verb} the {noun} with?", with_what)
     key = _resolve(second, world, near)
-    return key if isinstance(key, Rejection) else Command(f"{verb} {noun} with {key}", noun)
+    if isinstance(key, Rejection):
+        return _asking(key, with_what)
+    return Command(f"{verb} {noun} with {key}", noun)
+
+
+def _asking(rejection: Rejection, pending: str) -> Rejection:
+    """A question which of several is meant, with the command that waits for the answer."""
+    return replace(rejection, pending=pending) if rejection.among else rejection
 
 
 # -- nouns ---------------------------------------------------------------------------------------
@@ -189,7 +220,7 @@ def _resolve(words: list[str], world: World, near: Collection[str]) -> str | Rej
     if len(found) == 1:
         return found[0]
     if found:
-        return Rejection(f"Which do you mean, {_either(found)}?")
+        return Rejection(f"Which do you mean, {_either(found)}?", among=tuple(found))
     return _unknown_noun(plain, world)
 
 
@@ -210,5 +241,5 @@ def _unknown_noun(words: list[str], world: World) -> Rejection:
 def _no_verb(words: list[str], world: World, near: Collection[str]) -> Rejection:
     noun = _resolve(words, world, near)
     if isinstance(noun, str):
-        return Rejection(f"What do you want to do with the {noun}?")
+        return Rejection(f"What do you want to do with the {noun}?", f"{{}} {noun}")
     return Rejection(f'I don\'t know how to "{words[0]}". (HELP lists what you can say.)')

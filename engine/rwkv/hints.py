@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.copyhints import CHANNELS, CODES, CopyHints
+from engine.rwkv.blank import Embedding
 
 Hints = tuple[Tensor, Tensor]
 """Hinted token ids and sureness codes, both (B, T, K) int64; code 0 means no hint."""
@@ -29,9 +30,9 @@ class HintLayer(nn.Module):
 
     def __init__(self, vocab: int, width: int) -> None:
         super().__init__()
-        self.emb = nn.Embedding(vocab, width)
+        self.emb = Embedding(vocab, width)
         self.scale = nn.Parameter(torch.empty(CHANNELS, width))
-        self.code = nn.Embedding(CHANNELS * CODES, width)
+        self.code = Embedding(CHANNELS * CODES, width)
         self.gate = _Gate(width)
 
     def embed(self, hints: Hints) -> Tensor:

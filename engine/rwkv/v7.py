@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.copyhints import CopyHints
+from engine.rwkv.blank import Embedding, Linear
 from engine.rwkv.config import Config
 from engine.rwkv.hints import HintLayer, Hints, read_hints
 from engine.rwkv.state import State
@@ -31,11 +32,11 @@ class RWKV7(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.emb = nn.Embedding(config.vocab, config.n_embd)
+        self.emb = Embedding(config.vocab, config.n_embd)
         self.blocks = nn.ModuleList(Block(config, i) for i in range(config.n_layer))
         self.ln_out = nn.LayerNorm(config.n_embd)
         if not config.tied:
-            self.head = nn.Linear(config.n_embd, config.vocab, bias=False)
+            self.head = Linear(config.n_embd, config.vocab, bias=False)
         self.hint = HintLayer(config.vocab, config.n_embd) if config.hints else None
         self._pack: Packed | None = None
 

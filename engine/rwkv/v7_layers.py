@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.kernels import wkv7
+from engine.rwkv.blank import Linear
 from engine.rwkv.config import Config
 from engine.rwkv.mixed import product, shifted_products, squared_relu_mix
 
@@ -48,10 +49,10 @@ class TimeMix(nn.Module):
         self.g1, self.g2 = new(C, ranks.g), new(ranks.g, C)
         self.k_k, self.k_a = new(1, 1, C), new(1, 1, C)
         self.r_k = new(H, config.head_size)
-        self.receptance = nn.Linear(C, C, bias=False)
-        self.key = nn.Linear(C, C, bias=False)
-        self.value = nn.Linear(C, C, bias=False)
-        self.output = nn.Linear(C, C, bias=False)
+        self.receptance = Linear(C, C, bias=False)
+        self.key = Linear(C, C, bias=False)
+        self.value = Linear(C, C, bias=False)
+        self.output = Linear(C, C, bias=False)
         self.ln_x = nn.GroupNorm(H, C, eps=GROUP_EPS)
 
     def forward(
@@ -115,8 +116,8 @@ class ChannelMix(nn.Module):
         super().__init__()
         self.mixed = False
         self.x_k = nn.Parameter(torch.empty(1, 1, config.n_embd))
-        self.key = nn.Linear(config.n_embd, config.ffn, bias=False)
-        self.value = nn.Linear(config.ffn, config.n_embd, bias=False)
+        self.key = Linear(config.n_embd, config.ffn, bias=False)
+        self.value = Linear(config.ffn, config.n_embd, bias=False)
 
     def forward(self, h: Tensor, xp: Tensor) -> Tensor:
         """h (B, T, C), xp (B, C) -> (B, T, C)."""
