@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from adventure import __version__
 from adventure.errors import UserError
+from adventure.master import SHIPPED
 
 if TYPE_CHECKING:
     from adventure.master.gamemaster import GameMaster
@@ -271,25 +272,15 @@ def load_master(world: World, path: Path | None) -> tuple[GameMaster, str, str]:
     """The game master of a world, and the hashes of its weights and tokenizer. Raises UserError."""
     import torch
 
-    from adventure.master.gamemaster import GameMaster
-    from engine.checkpoint import load_model, weights_hash
-    from engine.tokenizer import Tokenizer
+    from adventure.master.gamemaster import GameMaster, load_network
+    from engine.checkpoint import weights_hash
 
-    path = path or default_model()
-    model = load_model(path)
+    path = path or SHIPPED
+    model, tokenizer = load_network(path)
     if model.config.n_embd <= SMALL:
         torch.set_num_threads(1)
-    tokenizer = Tokenizer.from_file(path.with_name("tokenizer.json"))
-    tokenizer.check_fits(model.config.vocab)
     weights = weights_hash(path)
     return GameMaster(model, tokenizer, world, weights=weights), weights, tokenizer.hash
-
-
-def default_model() -> Path:
-    """The game master that comes with the program."""
-    from importlib import resources
-
-    return Path(str(resources.files("adventure"))) / "master" / "weights" / "master.safetensors"
 
 
 def _identity(world: World, weights: str, tokenizer: str) -> Identity:
@@ -362,7 +353,7 @@ def print_prompt(args: argparse.Namespace) -> int:
     text = pack_text(load_world(find_world(args.world)))
     print(text, end="")
     sys.stdout.flush()
-    tokenizer = Tokenizer.from_file((args.model or default_model()).with_name("tokenizer.json"))
+    tokenizer = Tokenizer.from_file((args.model or SHIPPED).with_name("tokenizer.json"))
     print(f"{len(tokenizer.encode(text)):,} tokens", file=sys.stderr)
     return 0
 

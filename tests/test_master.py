@@ -8,26 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 
+from adventure.master import SHIPPED
 from adventure.master.consistency import read_walk, wiped
-from adventure.master.gamemaster import SEGMENT_TURNS, GameMaster, Position
+from adventure.master.gamemaster import SEGMENT_TURNS, GameMaster, Position, load_network
 from adventure.referee.rules import play, start
 from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import memory_text, shown
-from engine import load_model
 from engine.checkpoint import weights_hash
 from engine.errors import TokenizerError
 from engine.rwkv.v7 import RWKV7
-from engine.tokenizer import Tokenizer
-
-WEIGHTS = Path(__file__).parents[1] / "adventure" / "master" / "weights" / "master.safetensors"
 
 
 @pytest.fixture(scope="module")
 def master() -> GameMaster:
     torch.set_num_threads(1)
-    tokenizer = Tokenizer.from_file(WEIGHTS.with_name("tokenizer.json"))
+    model, tokenizer = load_network()
     world = load_world(find_world("lantern"))
-    return GameMaster(load_model(WEIGHTS), tokenizer, world, weights=weights_hash(WEIGHTS))
+    return GameMaster(model, tokenizer, world, weights=weights_hash(SHIPPED))
 
 
 def say(master: GameMaster, position: Position, line: str) -> tuple[str, Position]:

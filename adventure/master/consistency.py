@@ -22,7 +22,8 @@ from typing import Any
 import torch
 
 from adventure.errors import TrainError
-from adventure.master.gamemaster import GameMaster, Position
+from adventure.master import SHIPPED
+from adventure.master.gamemaster import GameMaster, Position, load_network
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.referee.rules import Outcome, play, start
 from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
@@ -67,16 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play and judge; prints the table. Raises UserError on the user's mistakes."""
-    from engine import load_model
-
     _check(args)
     if args.threads:
         torch.set_num_threads(args.threads)
-    shipped = Path(__file__).parent / "weights" / "master.safetensors"
-    weights = Path(args.model) if args.model else shipped
-    model = load_model(weights)
-    tokenizer = Tokenizer.from_file(weights.with_name("tokenizer.json"))
-    tokenizer.check_fits(model.config.vocab)
+    model, tokenizer = load_network(Path(args.model) if args.model else SHIPPED)
     world = load_world(find_world(args.world)) if args.world else None
     if args.walk:
         if world is None:
@@ -84,9 +79,10 @@ def run(args: argparse.Namespace) -> int:
         args.walk = read_walk(Path(args.walk), world)
         args.player, args.games, args.turns = "walk", 1, len(args.walk)
     report = judge(model, tokenizer, args, world)
-    print(json.dumps(report.figures(), indent=1) if args.json else report.table())
-    for text in report.first_errors[: args.errors]:
-        print(text)
+    if args.json:
+        print(json.dumps(report.figures(), indent=1))
+        return 0
+    print("\n".join([report.table(), *report.first_errors[: args.errors]]))
     return 0
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
+from adventure.master import SHIPPED
 from adventure.world.parts import World
 from adventure.world.prompt import (
     END,
@@ -32,6 +33,7 @@ from adventure.world.prompt import (
     pack_text,
     parse_record,
 )
+from engine.checkpoint import load_model
 from engine.errors import SnapshotError
 from engine.generate import decode, prefill, step
 from engine.rwkv.state import State
@@ -44,6 +46,14 @@ SEGMENT_TURNS = 12
 """Turns in a segment; the next one starts from the opening and the memory in words."""
 LONGEST_REPLY = 1500
 """Tokens, hidden ones included; more than 1,200 characters of English take, the most in a pack."""
+
+
+def load_network(file: Path = SHIPPED) -> tuple[RWKV7, Tokenizer]:
+    """A checkpoint and the tokenizer.json beside it. Raises UserError where they don't fit."""
+    model = load_model(file)
+    tokenizer = Tokenizer.from_file(file.with_name("tokenizer.json"))
+    tokenizer.check_fits(model.config.vocab)
+    return model, tokenizer
 
 
 @dataclass(frozen=True, eq=False)
