@@ -35,8 +35,15 @@ DEFAULT_WORLD = "lantern"
 SMALL = 512
 """A network no wider than this plays on one thread: a second one would only be waited for."""
 _ELSEWHERE = {
-    "eval": ("adventure.master.consistency", "measure how well the game master keeps to the rules"),
-    "tune": ("adventure.master.tune", "train a game master"),
+    "convert": ("adventure.convert", "write a checkpoint in another form"),
+    "eval": (
+        "adventure.master.consistency_options",
+        "measure how well the game master keeps to the rules",
+    ),
+    "harness": ("adventure.master.harness", "run tasks of lm-eval, an evaluation harness"),
+    "models": ("adventure.models", "look into checkpoints"),
+    "tune": ("adventure.master.tune_options", "train a game master"),
+    "verify": ("adventure.master.verify", "check that a network computes alike in every way"),
 }
 """Commands whose arguments and work belong to a module: add_arguments(parser) and run(args)."""
 
@@ -131,9 +138,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
             owner.add_arguments(sub)
             sub.set_defaults(run=owner.run)
     bench = add("bench", bench_part, "measure the speed of a part")
-    bench.add_argument("part", choices=["kernels", "play"])
-    bench.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
-    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    _bench_arguments(bench)
     return parser
 
 
@@ -187,6 +192,34 @@ def _play_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-records", action="store_true", help="show the game master's hidden records"
     )
+
+
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("part", choices=["engine", "kernels", "play"])
+    parser.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
+    parser.add_argument(
+        "--shape",
+        default="0.1B",
+        metavar="LxCxV",
+        help="for engine: layers, width and vocabulary, or 0.1B (the default), 0.4B or master",
+    )
+    parser.add_argument("--generation", default="7", help="for engine: 4, 5.2, 6 or 7 (default)")
+    for name, default, text in (
+        ("threads", 0, "threads (default: one a core)"),
+        ("tokens", 1024, "tokens to be read at once (default: 1024)"),
+        ("decode", 32, "tokens to be read one by one (default: 32)"),
+        ("rounds", 5, "rounds, of which the best counts (default: 5)"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=_count, default=default, metavar="N", help=f"for engine: {text}"
+        )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 2**20 - 1")
+    return int(text)
 
 
 def _seed(text: str) -> int:
@@ -348,12 +381,14 @@ def print_prompt(args: argparse.Namespace) -> int:
     """The pack's text on standard output, its length in tokens on standard error."""
     from adventure.world.pack import find_world, load_world
     from adventure.world.prompt import pack_text
-    from engine.tokenizer import Tokenizer
+    from engine.checkpoint import inspect
+    from engine.tokenizer import open_tokenizer
 
     text = pack_text(load_world(find_world(args.world)))
     print(text, end="")
     sys.stdout.flush()
-    tokenizer = Tokenizer.from_file((args.model or SHIPPED).with_name("tokenizer.json"))
+    model = args.model or SHIPPED
+    tokenizer = open_tokenizer(model, inspect(model).network.config.vocab)
     print(f"{len(tokenizer.encode(text)):,} tokens", file=sys.stderr)
     return 0
 
@@ -374,7 +409,11 @@ def check_world(args: argparse.Namespace) -> int:
 
 def bench_part(args: argparse.Namespace) -> int:
     """Measure, and print what the module measured."""
-    bench = _bench_play(args.world) if args.part == "play" else _bench_kernels
+    bench: Callable[[], object] = _bench_kernels
+    if args.part == "play":
+        bench = _bench_play(args.world)
+    elif args.part == "engine":
+        bench = _bench_engine(args)
     if not args.json:
         bench()
         return 0
@@ -385,7 +424,7 @@ def bench_part(args: argparse.Namespace) -> int:
 
 
 def _bench_kernels() -> Sequence[object]:
-    from engine.kernels_bench import bench
+    from engine.bench.kernels import bench
 
     return bench()
 
@@ -400,6 +439,32 @@ def _bench_play(name: str) -> Callable[[], Sequence[object]]:
     lines = read_walk(folder / "tests" / "solution.walk", world)
     master, _, _ = load_master(world, None)
     return lambda: bench(master, lines)
+
+
+def _bench_engine(args: argparse.Namespace) -> Callable[[], object]:
+    from engine.bench.engine import Plan, bench
+
+    names = ("shape", "generation", "threads", "tokens", "decode", "rounds")
+    plan = Plan(**{name: getattr(args, name) for name in names})
+    return lambda: bench(plan, (SHIPPED, _played_texts()))
+
+
+def _played_texts() -> list[list[int]]:
+    """What the game master reads in the first segment of its default world's solution."""
+    from adventure.master.consistency import read_walk
+    from adventure.master.gamemaster import SEGMENT_TURNS, load_network
+    from adventure.referee import rules
+    from adventure.world.pack import find_world, load_world
+    from adventure.world.prompt import command_text, pack_text, reply_text
+
+    folder = find_world(DEFAULT_WORLD)
+    world = load_world(folder)
+    text, records = pack_text(world), rules.start(world)
+    for line in read_walk(folder / "tests" / "solution.walk", world)[:SEGMENT_TURNS]:
+        outcome = rules.play(world, records, line)
+        text += command_text(line) + reply_text(outcome.lines, outcome.reply)
+        records = outcome.records
+    return [load_network()[1].encode(text)]
 
 
 # -- where things lie ----------------------------------------------------------------------------

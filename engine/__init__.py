@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.checkpoint import load_model
+    from engine.rwkv.network import Network
     from engine.rwkv.state import State
     from engine.snapshot import Snapshot
 
-__all__ = ["Snapshot", "State", "load_model"]
+__all__ = ["Network", "Snapshot", "State", "load_model"]
 _HOMES = {
+    "Network": "engine.rwkv.network",
     "Snapshot": "engine.snapshot",
     "State": "engine.rwkv.state",
     "load_model": "engine.checkpoint",

@@ -1,72 +1,133 @@
 """Files of weights to networks and back; knows nothing of text, training or games.
 
-Reads .safetensors and .pth (tensors only: a pickle that asks for anything else is refused) and
-tells them apart by their content, not their name. Sources of the generations' marks: the key
-names of BlinkDL/RWKV-LM's releases.
+A network comes from a .safetensors or .pth file or from a Hugging Face folder (engine/tensorfiles
+reads them, engine/layouts names their weights) and goes into .safetensors; engine/convert.py
+writes the other forms.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pickle
-import struct
-import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.copyhints import HintConfig
 from engine.errors import CheckpointError
-from engine.rwkv.config import Config
-from engine.rwkv.v7 import RWKV7
+from engine.layouts import (
+    check_settings,
+    detect_generation,
+    from_huggingface,
+    is_tuned_state,
+    settle_names,
+    settle_shapes,
+)
+from engine.native import KINDS, why_not
+from engine.rwkv.config import GENERATIONS, Config
+from engine.rwkv.network import Network
+from engine.tensorfiles import TensorFile, read_metadata, read_tensors, weights_hash
+
+__all__ = [
+    "DTYPES",
+    "Contents",
+    "inspect",
+    "load_model",
+    "read_metadata",
+    "save_model",
+    "weights_hash",
+]
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+WANTED = f"an RWKV checkpoint of generation {', '.join(GENERATIONS[:-1])} or {GENERATIONS[-1]}"
 
 
-def load_model(path: str | Path, device: str = "cpu", dtype: str = "float32") -> RWKV7:
-    """The network in a checkpoint file, in eval mode, its weights as `dtype` on `device`.
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """A checkpoint whose names and shapes are those of a network; values may be anything.
 
-    Raises CheckpointError for a file that is missing, damaged, unsafe, of another generation, or
-    that lacks a tensor, has one of a wrong shape or one that isn't finite; ValueError for a dtype
-    that isn't float32, float16 or bfloat16.
+    network: on the meta device, that is without weights.
+    tensors: its weights under official names, in their own type, memory-mapped where they can be.
     """
-    kind = _dtype(dtype)
-    tensors, metadata = _read(Path(path))
-    generation = detect_generation(tensors)
-    if generation != "7":
-        what = f"an RWKV-{generation} network" if generation else "not an RWKV network"
-        raise CheckpointError(f"{path} is {what}, wanted RWKV-7; give an RWKV-7 checkpoint.")
-    config = _config(path, tensors, metadata)
-    with torch.device("meta"):
-        model = RWKV7(config)
-    _check(path, tensors, model.state_dict())
+
+    network: Network
+    tensors: dict[str, Tensor]
+    source: TensorFile
+
+
+def load_model(
+    path: str | Path, device: str = "cpu", dtype: str = "float32", compat: float | None = None
+) -> Network:
+    """The network in a checkpoint file or Hugging Face folder, in eval mode, on `device`.
+
+    Its weights are of type `dtype`; those that have it already, on the CPU, stay in the mapped
+    file. "bfloat16" also makes the native runtime keep its matrices so; "int8" is that runtime's
+    alone: the weights keep the file's types, and its matrices are rounded to whole numbers.
+    compat: see Network.compat.
+    Raises CheckpointError for a checkpoint that is missing, damaged, unsafe, of a generation
+    that isn't run, or that lacks a weight, has one of a wrong shape or one that isn't finite, and
+    for int8 where the runtime can't be; ValueError for an unknown dtype, or a compat that the
+    generation has no use for.
+    """
+    kind = None if dtype == "int8" else _dtype(dtype)
+    contents = inspect(path)
+    for name, tensor in contents.tensors.items():
+        if not is_finite(tensor):
+            raise CheckpointError(
+                f"{path} has a value that is not a number in {name}; get the file again."
+            )
     # One tensor at a time, so that a mapped file isn't in memory twice.
-    ready = {name: t.to(device=device, dtype=kind) for name, t in tensors.items()}
+    ready = {name: t.to(device=device, dtype=kind) for name, t in contents.tensors.items()}
+    model = contents.network
     model.load_state_dict(ready, assign=True)
-    return model.requires_grad_(True).eval()
+    if dtype in KINDS:
+        model.weights = dtype
+    if compat is not None:
+        model.compat = compat
+    model.requires_grad_(True).eval()
+    if dtype == "int8" and (why := why_not(model, model.config)):
+        raise CheckpointError(f"int8 needs the native runtime ({why}); load it as float32.")
+    return model
+
+
+def inspect(path: str | Path) -> Contents:
+    """What a checkpoint holds, found without reading its weights. Raises as load_model."""
+    source = read_tensors(path)
+    tensors = source.tensors
+    if is_tuned_state(tensors):
+        raise CheckpointError(
+            f"{path} is a tuned state and holds no network; give the checkpoint of its network."
+        )
+    if source.settings is not None:
+        tensors = from_huggingface(source.settings, tensors)
+    generation = detect_generation(tensors)
+    if generation not in GENERATIONS:
+        what = f"an RWKV-{generation} network" if generation else "not an RWKV network"
+        raise CheckpointError(f"{path} is {what}; give {WANTED}.")
+    tensors = settle_names(generation, tensors)
+    config = _config(path, tensors, source, generation)
+    if source.settings is not None:
+        check_settings(source.settings, config)
+    with torch.device("meta"):
+        network = Network(config)
+    wanted = network.state_dict()
+    tensors = settle_shapes(tensors, wanted)
+    _check(path, tensors, wanted, generation)
+    return Contents(network, tensors, source)
 
 
 def save_model(
-    model: RWKV7, path: str | Path, metadata: Mapping[str, str], dtype: str = "float32"
+    model: Network, path: str | Path, metadata: Mapping[str, str], dtype: str = "float32"
 ) -> None:
     """Write the network as .safetensors, atomically: a crash leaves the old file or the new one.
 
     `metadata` goes into the header beside the entries that load_model needs. Raises
     CheckpointError when a weight doesn't fit `dtype`, or the file can't be written.
     """
-    kind = _dtype(dtype)
-    tensors = {}
-    for name, tensor in model.state_dict().items():
-        tensors[name] = tensor.detach().to(device="cpu", dtype=kind).contiguous()
-        if not torch.isfinite(tensors[name]).all():
-            raise CheckpointError(
-                f"The weight {name} is not finite as {dtype}; save it as float32 or train it anew."
-            )
     config = model.config
     header = dict(metadata) | {"format": "pt", "generation": config.generation}
     header |= {"tied": "1"} if config.tied else {}
@@ -74,7 +135,7 @@ def save_model(
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, temporary, header)
+        save_file(stored_weights(model, dtype), temporary, header)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -86,43 +147,29 @@ def save_model(
         temporary.unlink(missing_ok=True)
 
 
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """The header entries of a .safetensors checkpoint (none in a .pth); raises as load_model."""
-    return _read(Path(path))[1]
+def stored_weights(model: Network, dtype: str) -> dict[str, Tensor]:
+    """The network's weights as `dtype` on the CPU, as they are to be written.
+
+    Raises CheckpointError for one that isn't finite as `dtype`.
+    """
+    kind = _dtype(dtype)
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        tensors[name] = tensor.detach().to(device="cpu", dtype=kind).contiguous()
+        if not is_finite(tensors[name]):
+            raise CheckpointError(
+                f"The weight {name} is not finite as {dtype}; save it as float32 or train it anew."
+            )
+    return tensors
 
 
-def weights_hash(path: str | Path) -> str:
-    """sha256 of the file; raises CheckpointError when it can't be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise _unreadable(path, error) from error
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite.
 
-
-def detect_generation(tensors: Mapping[str, Tensor]) -> str | None:
-    """Which RWKV generation the tensors' names and shapes belong to; None for no RWKV."""
-
-    def has(part: str) -> bool:
-        return any(part in name for name in tensors)
-
-    if "emb.weight" not in tensors or not has("blocks."):
-        return None
-    if has(".att.r_k"):
-        return "7"
-    if has(".time_maa"):
-        return "6"
-    decay = tensors.get("blocks.0.att.time_decay")
-    if decay is None:
-        return None
-    two_dimensional = decay.dim() > 1 and decay.shape[-1] > 1
-    if has(".att.ln_x"):
-        if has(".att.gate"):
-            return "5.2" if two_dimensional else "5.1"
-        return "5"
-    if not has("blocks.0.ln0") and has(".att.time_mix") and not has(".att.time_mix_"):
-        return "2"
-    return "3" if decay.dim() == 2 else "4"
+    Both show in the least and the greatest value, which take one pass and no memory;
+    torch.isfinite takes forty times as long.
+    """
+    return not tensor.numel() or all(bool(end.isfinite()) for end in torch.aminmax(tensor))
 
 
 def _dtype(name: str) -> torch.dtype:
@@ -131,97 +178,45 @@ def _dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; give a .safetensors or .pth file.")
+def _config(
+    path: str | Path, tensors: Mapping[str, Tensor], source: TensorFile, generation: str
+) -> Config:
     try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < 1 << 40:
-        return _read_safetensors(path)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        return _read_pickle(path), {}
-    raise CheckpointError(
-        f"{path} is neither a .safetensors nor a .pth file (it begins with {start[:4]!r}); "
-        "give an RWKV-7 checkpoint."
-    )
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is cut short or damaged; get the file again.") from error
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        # Old-style pickles can't be mapped into memory.
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged or would run code when opened, so it was not opened; "
-            "get a checkpoint that holds only tensors."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is cut short or damaged; get the file again.") from error
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(t, Tensor) for name, t in content.items()
-    ):
-        raise CheckpointError(
-            f"{path} holds a {type(content).__name__} that is not a table of named tensors; "
-            "give an RWKV-7 checkpoint."
-        )
-    return content
-
-
-def _config(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> Config:
-    try:
-        hints = HintConfig.from_metadata(metadata)
+        hints = HintConfig.from_metadata(source.metadata)
     except ValueError as error:
         raise CheckpointError(
             f"{path} has damaged settings for copy hints ({error}); get the file again."
         ) from error
+    if source.settings is None:
+        tied = source.metadata.get("tied") == "1"
+    else:
+        tied = bool(source.settings.get("tie_word_embeddings"))
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
     try:
-        return Config.infer(shapes, hints=hints, tied=metadata.get("tied") == "1")
+        return Config.infer(shapes, generation=generation, hints=hints, tied=tied)
     except KeyError as error:
         raise CheckpointError(
             f"{path} lacks the weight {error.args[0]}; get the whole checkpoint."
         ) from error
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
-            f"{path} has weights of shapes that no RWKV-7 has ({error}); give an RWKV-7 checkpoint."
+            f"{path} has weights of shapes that no RWKV-{generation} has ({error}); give {WANTED}."
         ) from error
 
 
-def _check(path: str | Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def _check(
+    path: str | Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], generation: str
+) -> None:
     for name, like in wanted.items():
         if name not in found:
             raise CheckpointError(f"{path} lacks the weight {name}; get the whole checkpoint.")
         if found[name].shape != like.shape:
             raise CheckpointError(
                 f"{path} has {name} of shape {tuple(found[name].shape)}, wanted "
-                f"{tuple(like.shape)}; give an RWKV-7 checkpoint."
-            )
-        if not torch.isfinite(found[name]).all():
-            raise CheckpointError(
-                f"{path} has a value that is not a number in {name}; get the file again."
+                f"{tuple(like.shape)}; give {WANTED}."
             )
     for name in found:
         if name not in wanted:
             raise CheckpointError(
-                f"{path} has a weight {name} that RWKV-7 does not have; give an RWKV-7 checkpoint."
+                f"{path} has a weight {name} that RWKV-{generation} does not have; give {WANTED}."
             )
-
-
-def _unreadable(path: str | Path, error: OSError) -> CheckpointError:
-    return CheckpointError(
-        f"Can't read the checkpoint {path}: {error.strerror or error}; check the path."
-    )

@@ -1,8 +1,8 @@
-"""WKV-7 by the fastest means at hand: a C++ kernel built on first use, or plain torch.
+"""C++ libraries built on first use, or plain torch in their place; and WKV-7 by either.
 
 Knows nothing of layers, weights or text. ADVENTURE_KERNEL chooses: "auto" (the default: native
 where it can be built, else torch), "native" (an error where it can't), "torch" (never native).
-The C++ kernel is float32 on the CPU; other tensors always take plain torch.
+The WKV-7 kernel is float32 on the CPU; other tensors always take plain torch.
 
 Glossary: B batch, T tokens, H heads, N head size.
 """
@@ -18,6 +18,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,9 +34,8 @@ from engine.rwkv.chunked import wkv7_chunked
 VARIABLE = "ADVENTURE_KERNEL"
 CHOICES = ("auto", "native", "torch")
 HEAD_SIZES = (8, 16, 32, 64, 128)  # those that wkv7_cpu.cpp instantiates
-SOURCE = "wkv7_cpu.cpp"
 BUILD_SECONDS = 300
-_COMMON = ("-std=c++17", "-O3", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread")
+_COMMON = ("-std=c++17", "-O3", "-shared", "-fPIC", "-pthread")
 # Tried in turn: not every compiler knows what "native" is on every machine.
 FLAG_SETS = (("-march=native", *_COMMON), ("-mcpu=native", *_COMMON), _COMMON)
 
@@ -47,6 +47,31 @@ class KernelError(UserError):
 
 
 @dataclass(frozen=True)
+class Library:
+    """A library that can be built here.
+
+    name: what its files in the cache begin with; it exports NAME_lanes(), the floats in a vector.
+    files: its sources in cuda/, the one to compile first, then the headers that it includes.
+    contract: "fast" where the compiler may fuse multiplications and additions, "off" where the
+        source says itself which are fused, so that every build of it rounds alike.
+    declare: tells ctypes the functions' arguments; AttributeError for another library.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    contract: str
+    declare: Callable[[ctypes.CDLL], None]
+
+    def flags(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of compiler flags to try, in order."""
+        return tuple((*flags, f"-ffp-contract={self.contract}") for flags in FLAG_SETS)
+
+    def source(self) -> dict[str, bytes]:
+        """The text of each file. Raises _NoBuildError where one is missing."""
+        return {file: _read(file) for file in self.files}
+
+
+@dataclass(frozen=True)
 class Kernel:
     """The outcome of the choice: a loaded library, or None for plain torch; and why."""
 
@@ -54,9 +79,17 @@ class Kernel:
     why: str
 
 
+def choose(library: Library) -> Kernel:
+    """`library`, built and loaded, or None in its place, as ADVENTURE_KERNEL says.
+
+    Raises KernelError for a choice that isn't one, or that asks for what can't be built here.
+    """
+    return _choose(library, os.environ.get(VARIABLE, "auto") or "auto")
+
+
 def describe() -> str:
     """One line: which kernel runs WKV-7 here, and why. Raises KernelError as `wkv7` does."""
-    kernel = _kernel()
+    kernel = choose(WKV7)
     return f"{'torch' if kernel.library is None else 'native'}: {kernel.why}"
 
 
@@ -74,7 +107,7 @@ def wkv7(
     _check_shapes(inputs)
     if r.shape[1] == 0:
         return torch.zeros_like(v), state.clone()
-    library = _kernel().library
+    library = choose(WKV7).library
     if library is None or r.shape[3] not in HEAD_SIZES or not _fits(inputs):
         return wkv7_chunked(*inputs)
     if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
@@ -150,18 +183,14 @@ def _call(function: Any, shape: torch.Size, *tensors: Tensor | None) -> None:
 # ---- choosing, building, loading -----------------------------------------------------------
 
 
-def _kernel() -> Kernel:
-    return _choose(os.environ.get(VARIABLE, "auto") or "auto")
-
-
-@lru_cache(maxsize=len(CHOICES))
-def _choose(choice: str) -> Kernel:
+@lru_cache(maxsize=8)
+def _choose(library: Library, choice: str) -> Kernel:
     if choice not in CHOICES:
         raise KernelError(f"{VARIABLE} is {choice!r}; set it to one of {', '.join(CHOICES)}.")
     if choice == "torch":
         return Kernel(None, f"{VARIABLE}=torch")
     try:
-        return _native()
+        return _native(library)
     except (OSError, AttributeError, subprocess.SubprocessError, _NoBuildError) as error:
         reason = " ".join(str(error).split())
         if choice == "native":
@@ -176,33 +205,34 @@ class _NoBuildError(Exception):
     """Why there is no native kernel, as a clause."""
 
 
-def _native() -> Kernel:
-    source, compiler, folder = _source(), _compiler(), cache_folder()
+def _native(library: Library) -> Kernel:
+    source, compiler, folder = library.source(), _compiler(), cache_folder()
     problem = ""
-    for flags in FLAG_SETS:
-        stem = _stem(source, compiler, flags)
+    for flags in library.flags():
+        stem = _stem(library, source, compiler, flags)
         if path := _cached(folder, stem):
-            return _described(_load(path), f"from the cache, {path}")
+            return _described(library, _load(library, path), f"from the cache, {path}")
         try:
-            library, path = _build(source, compiler, flags, folder, stem)
-            return _described(library, f"built as {path}")
+            loaded, path = _build(library, source, compiler, flags, folder, stem)
+            return _described(library, loaded, f"built as {path}")
         except (_NoBuildError, subprocess.SubprocessError) as error:
             problem = problem or str(error)
     raise _NoBuildError(f"{compiler} failed: {problem}")
 
 
-def _described(library: ctypes.CDLL, how: str) -> Kernel:
-    return Kernel(library, f"{32 * library.wkv7_lanes()}-bit vectors, {how}")
+def _described(library: Library, loaded: ctypes.CDLL, how: str) -> Kernel:
+    lanes = getattr(loaded, f"{library.name}_lanes")()
+    return Kernel(loaded, f"{32 * lanes}-bit vectors, {how}")
 
 
-def _source() -> bytes:
-    """The C++ source: beside this package in a checkout, inside it in an installed wheel."""
-    inside = importlib.resources.files("engine").joinpath("_cuda", SOURCE)
-    beside = Path(__file__).parent.parent / "cuda" / SOURCE
+def _read(file: str) -> bytes:
+    """A C++ source: beside this package in a checkout, inside it in an installed wheel."""
+    inside = importlib.resources.files("engine").joinpath("_cuda", file)
+    beside = Path(__file__).parent.parent / "cuda" / file
     for place in (inside, beside):
         if place.is_file():
             return place.read_bytes()
-    raise _NoBuildError(f"{SOURCE} is missing from this installation")
+    raise _NoBuildError(f"{file} is missing from this installation")
 
 
 def _compiler() -> str:
@@ -223,10 +253,12 @@ def cache_folder() -> Path:
     return root / "adventure-rwkv" / "kernels"
 
 
-def _stem(source: bytes, compiler: str, flags: tuple[str, ...]) -> str:
+def _stem(
+    library: Library, source: Mapping[str, bytes], compiler: str, flags: tuple[str, ...]
+) -> str:
     """The first part of a library's name: what it was made from. The second is its own hash."""
-    parts = (source, " ".join((compiler, *flags)).encode(), _cpu().encode())
-    return "wkv7-" + _digest(b"\0".join(parts))
+    parts = (*source.values(), " ".join((compiler, *flags)).encode(), _cpu().encode())
+    return f"{library.name}-" + _digest(b"\0".join(parts))
 
 
 def _digest(data: bytes) -> str:
@@ -254,15 +286,21 @@ def _cpu() -> str:
 
 
 def _build(
-    source: bytes, compiler: str, flags: tuple[str, ...], folder: Path, stem: str
+    library: Library,
+    source: Mapping[str, bytes],
+    compiler: str,
+    flags: tuple[str, ...],
+    folder: Path,
+    stem: str,
 ) -> tuple[ctypes.CDLL, Path]:
     """Compiles and loads. Raises OSError, AttributeError, SubprocessError or _NoBuildError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=folder, prefix="build-") as temporary:
-        text, built = Path(temporary, SOURCE), Path(temporary, "wkv7.so")
-        text.write_bytes(source)
+        for file, text in source.items():
+            Path(temporary, file).write_bytes(text)
+        built = Path(temporary, f"{library.name}.so")
         run = subprocess.run(
-            [compiler, *flags, str(text), "-o", str(built)],
+            [compiler, *flags, str(Path(temporary, library.files[0])), "-o", str(built)],
             capture_output=True,
             text=True,
             errors="replace",
@@ -272,16 +310,23 @@ def _build(
         if run.returncode != 0:
             said = [line for line in run.stderr.splitlines() if line.strip()]
             raise _NoBuildError(said[0][:200] if said else f"exit status {run.returncode}")
-        library = _load(built)  # what can't be loaded is not kept
+        loaded = _load(library, built)  # what can't be loaded is not kept
         path = folder / f"{stem}.{_digest(built.read_bytes())}.so"
         built.replace(path)  # atomic: another process sees all of it or none
-    return library, path
+    return loaded, path
 
 
-def _load(path: Path) -> ctypes.CDLL:
+def _load(library: Library, path: Path) -> ctypes.CDLL:
     """Raises OSError for what isn't a library, AttributeError for one that isn't ours."""
-    library = ctypes.CDLL(str(path))
+    loaded = ctypes.CDLL(str(path))
+    library.declare(loaded)
+    return loaded
+
+
+def _declare_wkv7(loaded: ctypes.CDLL) -> None:
     sizes = [_INT64] * 4 + [ctypes.c_int]
-    library.wkv7_forward.argtypes = sizes + [_POINTER] * 10
-    library.wkv7_backward.argtypes = sizes + [_POINTER] * 17
-    return library
+    loaded.wkv7_forward.argtypes = sizes + [_POINTER] * 10
+    loaded.wkv7_backward.argtypes = sizes + [_POINTER] * 17
+
+
+WKV7 = Library("wkv7", ("wkv7_cpu.cpp",), "fast", _declare_wkv7)

@@ -22,7 +22,11 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """logits (V,) follow what `state` has read; sampler and extra must be JSON-able."""
+    """logits (V,) follow what `state` has read; sampler and extra must be JSON-able.
+
+    sampler: how tokens are chosen, the randomness and what was held back, as
+    engine.writing.Point puts it there; empty where the owner keeps these itself.
+    """
 
     state: State
     logits: Tensor

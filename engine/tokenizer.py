@@ -1,4 +1,10 @@
-"""Text to token ids and back, byte-level; knows nothing of networks or of what the text says."""
+"""Text to token ids and back, byte-level; knows nothing of networks or of what the text says.
+
+`AnyTokenizer` is what all can do. `Tokenizer` reads `tokenizers` JSON files: those learned here,
+and 20B, the GPT-NeoX tokenizer of the RWKV-2 to RWKV-4 networks trained on the Pile. World, that of
+the later networks, is in engine/world_tokenizer.py. `open_tokenizer` finds the one that a
+checkpoint wants.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import codecs
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,33 +24,94 @@ from engine.errors import TokenizerError
 
 WORDS = r" ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]|\n|\s"
 """Where a token may not cross: words with their space, single digits, single other characters."""
+END_OF_TEXT = "<|endoftext|>"
+"""The special token between documents, by which `id_of` gives its id in World and in 20B."""
+PADDING = 512
+"""Embedding tables are rounded up to a multiple of at most this many rows."""
+VOCAB_20B = 50_277
 
 
-class Tokenizer:
-    """A byte-level BPE tokenizer: every string of characters comes back from its ids unchanged."""
+class AnyTokenizer(ABC):
+    """What all tokenizers can do: ids from 0 to vocab - 1, each of which stands for bytes."""
+
+    def __init__(self, table: Sequence[bytes], padded: bool) -> None:
+        """`table` holds each id's bytes; padded: networks may have rows that stand for no id."""
+        self._vocab = len(table)
+        self._padding = PADDING - 1 if padded else 0
+        self._bytes = [*table, *[b""] * self._padding]
+
+    @property
+    def vocab(self) -> int:
+        """The number of ids; they run from 0 to vocab - 1."""
+        return self._vocab
+
+    @property
+    @abstractmethod
+    def hash(self) -> str:
+        """sha256 of what the tokenizer is made of: equal for tokenizers that treat text alike."""
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """The ids of `text`; lone surrogates, which no UTF-8 text has, are read as U+FFFD."""
+
+    @abstractmethod
+    def id_of(self, special: str) -> int:
+        """The id of a special token. Raises TokenizerError when there is no such token."""
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The bytes of `ids`, special tokens included. Raises IndexError for what is no id."""
+        return b"".join([self._bytes[i] for i in ids])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, special tokens included; bytes that aren't UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes of one id; none for a row that only pads the table."""
+        return self._bytes[token]
+
+    def check_fits(self, vocab: int) -> None:
+        """Raises TokenizerError where a network of `vocab` ids isn't one of this tokenizer's.
+
+        Networks of World and 20B may have rows for fewer than PADDING ids that don't exist.
+        """
+        if not 0 <= vocab - self.vocab <= self._padding:
+            raise TokenizerError(
+                f"The tokenizer has {self.vocab} tokens and the model {vocab}; put the model's own "
+                "tokenizer.json beside it."
+            )
+
+
+class Tokenizer(AnyTokenizer):
+    """A byte-level BPE tokenizer, read from a `tokenizers` JSON file or learned.
+
+    Every string comes back from its ids unchanged, unless the file asks for a normal form, as 20B
+    does: its strings come back in NFC.
+    """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         """Wrap a `tokenizers` object; raises TokenizerError when it isn't byte-level."""
         self._inner = inner
         special = {i: t.content for i, t in inner.get_added_tokens_decoder().items()}
-        self._bytes: list[bytes] = [b""] * inner.get_vocab_size()
+        table: list[bytes] = [b""] * inner.get_vocab_size()
         alphabet = _byte_of_character()
         for text, i in inner.get_vocab().items():
-            if i >= len(self._bytes):
+            if i >= len(table):
                 raise TokenizerError(
-                    f"The tokenizer has id {i} but only {len(self._bytes)} tokens; "
+                    f"The tokenizer has id {i} but only {len(table)} tokens; "
                     "its ids must run from 0 without gaps."
                 )
             if i in special:
-                self._bytes[i] = special[i].encode()
+                table[i] = special[i].encode()
                 continue
             try:
-                self._bytes[i] = bytes(alphabet[c] for c in text)
+                table[i] = bytes(alphabet[c] for c in text)
             except KeyError:
                 raise TokenizerError(
                     f"The tokenizer's token {i} is {text!r}, which is not in the byte-level "
                     "alphabet; use a byte-level BPE tokenizer."
                 ) from None
+        super().__init__(table, len(table) == VOCAB_20B and table[0] == END_OF_TEXT.encode())
 
     @classmethod
     def from_file(cls, path: str | Path) -> Tokenizer:
@@ -74,44 +142,24 @@ class Tokenizer:
     def to_json(self) -> str:
         return self._inner.to_str()
 
-    @property
-    def vocab(self) -> int:
-        """The number of ids; they run from 0 to vocab - 1."""
-        return len(self._bytes)
-
     @cached_property
     def hash(self) -> str:
         """sha256 of the canonical JSON: equal for tokenizers that treat text alike."""
         canonical = json.dumps(json.loads(self.to_json()), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def check_fits(self, vocab: int) -> None:
-        """Raises TokenizerError where a network of `vocab` ids isn't one of this tokenizer's."""
-        if self.vocab != vocab:
-            raise TokenizerError(
-                f"The tokenizer has {self.vocab} tokens and the model {vocab}; put the model's own "
-                "tokenizer.json beside it."
-            )
-
     def encode(self, text: str) -> list[int]:
         """The ids of `text`; special tokens written out in it become their own ids.
 
         Lone surrogates, which no UTF-8 text has, are read as U+FFFD.
         """
-        text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        return list(self._inner.encode(text, add_special_tokens=False).ids)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`, special tokens included; bytes that aren't UTF-8 become U+FFFD."""
-        return b"".join(self._bytes[i] for i in ids).decode("utf-8", "replace")
-
-    def bytes_of(self, token: int) -> bytes:
-        return self._bytes[token]
+        return list(self._inner.encode(utf8(text).decode(), add_special_tokens=False).ids)
 
     def id_of(self, special: str) -> int:
         """The id of a special token. Raises TokenizerError when there is no such token."""
         i = self._inner.token_to_id(special)
-        if i is None or i not in self._inner.get_added_tokens_decoder():
+        added = self._inner.get_added_tokens_decoder()
+        if i not in added or not added[i].special:  # 20B also adds runs of spaces
             raise TokenizerError(
                 f"The tokenizer has no special token {special!r}; "
                 "use the tokenizer that the checkpoint was trained with."
@@ -122,19 +170,66 @@ class Tokenizer:
 class StreamDecoder:
     """Text of ids that come one by one; characters cut between tokens are held back."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+    def __init__(self, tokenizer: AnyTokenizer) -> None:
+        self._tokenizer, self._cut = tokenizer, b""
 
     def push(self, token: int) -> str:
         """The text that `token` completes; may be empty."""
-        return self._utf8.decode(self._tokenizer.bytes_of(token))
+        text, self._cut = split_utf8(self._cut + self._tokenizer.bytes_of(token))
+        return text
 
     def flush(self) -> str:
         """What is still held back, as U+FFFD; the decoder is then as new."""
-        rest = self._utf8.decode(b"", final=True)
-        self._utf8.reset()
+        rest, self._cut = self._cut.decode("utf-8", "replace"), b""
         return rest
+
+
+def split_utf8(data: bytes) -> tuple[str, bytes]:
+    """The text of `data`, U+FFFD for what can't be UTF-8, and the bytes of a character cut off."""
+    text, used = codecs.utf_8_decode(data, "replace", False)
+    return text, data[used:]
+
+
+def utf8(text: str) -> bytes:
+    """The bytes of `text`; each byte of a lone surrogate becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+
+
+def open_tokenizer(path: str | Path, vocab: int) -> AnyTokenizer:
+    """The tokenizer of a network of `vocab` ids whose checkpoint, or its folder, is `path`.
+
+    That is tokenizer.json there, else the World vocabulary there (rwkv_vocab*.txt), else, for the
+    65,536 ids of World's networks, the one of an installed package. Raises TokenizerError where
+    there is none, or one that doesn't fit.
+    """
+    from engine import world_tokenizer as world  # it is built on this module
+
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    vocabularies = sorted(folder.glob(world.PATTERN))
+    found: AnyTokenizer
+    if (folder / "tokenizer.json").exists():
+        found = Tokenizer.from_file(folder / "tokenizer.json")
+    elif len(vocabularies) > 1:
+        names = ", ".join(file.name for file in vocabularies)
+        raise TokenizerError(f"{folder} holds {names}, wanted one of them; take the others away.")
+    elif vocabularies:
+        found = world.WorldTokenizer.from_file(vocabularies[0])
+    elif vocab == world.ROWS and (installed := world.installed_vocabulary()):
+        found = world.WorldTokenizer.from_file(installed)
+    else:
+        what = "the model's own tokenizer.json"
+        if vocab == world.ROWS:
+            what = f"{world.VOCABULARY} (the Python package rwkv holds it; installed, it is found)"
+        elif 0 <= vocab - VOCAB_20B < PADDING:
+            what = "20B_tokenizer.json under the name tokenizer.json"
+        raise TokenizerError(
+            f"{folder} holds no tokenizer for a model of {vocab} tokens; put {what} there."
+        )
+    found.check_fits(vocab)
+    return found
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int, specials: list[str]) -> Tokenizer:

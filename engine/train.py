@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.rwkv.hints import Hints
-from engine.rwkv.v7 import RWKV7
+from engine.rwkv.network import Network
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Schedule:
 
 
 def masked_loss(
-    model: RWKV7, tokens: Tensor, said: Tensor, hints: Hints | None
+    model: Network, tokens: Tensor, said: Tensor, hints: Hints | None
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of the next token where `said` (B, T) is true, and whether each of those M
-    tokens was the likeliest (M,) bool. tokens (B, T); hints as in `RWKV7.forward`, or None.
+    tokens was the likeliest (M,) bool. tokens (B, T); hints as in `Network.forward`, or None.
 
     Where nothing is said the loss is 0, not the mean of nothing: one NaN would end a training run.
     """
@@ -53,7 +53,7 @@ def masked_loss(
 class Trainer:
     """A model, its optimiser and the number of updates done; resumes all three exactly."""
 
-    def __init__(self, model: RWKV7, schedule: Schedule, weight_decay: float = 0.01) -> None:
+    def __init__(self, model: Network, schedule: Schedule, weight_decay: float = 0.01) -> None:
         matrices = [p for p in model.parameters() if min(p.shape, default=1) > 1 and p.dim() == 2]
         known = {id(p) for p in matrices}
         rest = [p for p in model.parameters() if id(p) not in known]

@@ -31,6 +31,8 @@ ALLOWED = {
         "adventure.errors",
         "engine",
     },
+    "adventure.models": {"adventure.errors", "engine"},
+    "adventure.convert": {"adventure.errors", "engine"},
     "adventure.cli": {"adventure", "engine"},
     "adventure.__main__": {"adventure.cli"},
     "adventure": set(),

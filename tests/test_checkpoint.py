@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import struct
@@ -12,24 +13,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from official import network, vector, weights
 from safetensors.torch import load_file, save_file
 from tiny import relative, tiny_model, tiny_tokens
 from torch import Tensor
 
 from engine.checkpoint import (
-    detect_generation,
     load_model,
     read_metadata,
     save_model,
     weights_hash,
 )
 from engine.errors import CheckpointError
-from engine.rwkv.v7 import RWKV7
+from engine.layouts import detect_generation
+from engine.native import why_not
+from engine.rwkv.network import Network
 
-VECTOR = Path(__file__).parent / "vectors" / "rwkv7.safetensors"
 
-
-def answers(model: RWKV7) -> Tensor:
+def answers(model: Network) -> Tensor:
     logits, _ = model(tiny_tokens(1, 8), model.initial_state())
     return logits.detach()
 
@@ -67,19 +68,99 @@ def test_half_precision_files_and_weights(tmp_path: Path, dtype: str) -> None:
     assert str(load_model(path, dtype=dtype).emb.weight.dtype) == f"torch.{dtype}"
 
 
-def test_official_names_in_a_pth_file(tmp_path: Path) -> None:
-    tensors = load_file(VECTOR)
-    weights = {n.removeprefix("weights/"): t for n, t in tensors.items() if "weights/" in n}
-    torch.save(weights, tmp_path / "zip.pth")
-    torch.save(weights, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    # Layer 0 never uses these, and some official files leave them out.
-    lean = {n: t for n, t in weights.items() if not n.startswith("blocks.0.att.v")}
-    lean["blocks.0.att.value.weight"] = weights["blocks.0.att.value.weight"]
-    torch.save(lean, tmp_path / "lean.pth")
-    for name in ("zip.pth", "old.pth", "lean.pth"):
-        model = load_model(tmp_path / name)
-        logits, _ = model(tensors["tokens"].unsqueeze(0), model.initial_state())
-        assert relative(logits[0], tensors["logits"]) <= 2e-6, name
+GENERATIONS = ("2", "3", "4", "5.2", "6", "7")
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_every_generation_from_either_form(tmp_path: Path, generation: str) -> None:
+    official = weights(generation)
+    save_file(official, tmp_path / "m.safetensors")
+    torch.save(official, tmp_path / "zip.pth")
+    torch.save(official, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    expected = network(generation)
+    for path in tmp_path.iterdir():
+        model = load_model(path)
+        assert model.config == expected.config and model.config.generation == generation
+        assert torch.equal(answers(model), answers(expected)), path.name
+    if generation in ("4", "5.2", "6", "7"):
+        run = vector(generation)["run"]
+        logits, _ = expected(run["tokens"].unsqueeze(0), expected.initial_state())
+        assert relative(logits[0], run["logits"]) <= 2e-6
+
+
+def lean(t: dict[str, Tensor]) -> None:
+    for name in ("v0", "v1", "v2"):  # layer 0 never uses these; some official files lack them
+        del t[f"blocks.0.att.{name}"]
+
+
+def flat(t: dict[str, Tensor]) -> None:
+    for name in list(t):
+        if t[name].dim() == 3 and t[name].shape[:2] == (1, 1):
+            t[name] = t[name].flatten()
+
+
+def flat_bonus(t: dict[str, Tensor]) -> None:
+    for i in range(2):
+        t[f"blocks.{i}.att.r_k"] = t[f"blocks.{i}.att.r_k"].flatten()
+
+
+def long_bonus(t: dict[str, Tensor]) -> None:
+    for i in range(2):
+        t[f"blocks.{i}.att.r_k"] = t[f"blocks.{i}.att.r_k"][None, None]
+
+
+def long_norms(t: dict[str, Tensor]) -> None:
+    for name in list(t):
+        if ".ln" in name:
+            t[name] = t[name].view(1, 1, -1)
+
+
+def logarithms(t: dict[str, Tensor]) -> None:
+    for i in range(2):
+        faaaa = t.pop(f"blocks.{i}.att.time_faaaa").float()
+        faaaa.abs_()
+        t[f"blocks.{i}.att.time_first"] = faaaa.log()
+
+
+@pytest.mark.parametrize(
+    ("generation", "change"),
+    [
+        ("7", lean),
+        ("7", flat),
+        ("7", flat_bonus),
+        ("7", long_bonus),
+        ("7", long_norms),
+        ("6", flat),
+        ("5.2", flat),
+        ("5.2", logarithms),
+        ("4", flat),
+        ("2", flat),
+    ],
+)
+def test_other_shapes_seen_in_files(
+    tmp_path: Path, generation: str, change: Callable[[dict[str, Tensor]], None]
+) -> None:
+    official = weights(generation)
+    if change is logarithms:
+        for i in range(2):
+            official[f"blocks.{i}.att.time_faaaa"].abs_()
+    expected = answers(network(generation, official))
+    change(official)
+    torch.save(official, tmp_path / "m.pth")
+    assert relative(answers(load_model(tmp_path / "m.pth")), expected) <= 1e-6
+
+
+@pytest.mark.parametrize("generation", ["6", "7"])
+def test_a_tuned_state_in_a_network_is_where_it_begins(tmp_path: Path, generation: str) -> None:
+    official = weights(generation)
+    tuned = {f"blocks.{i}.att.time_state": torch.randn(2, 64, 64) for i in range(2)}
+    torch.save(official | tuned, tmp_path / "m.pth")
+    model = load_model(tmp_path / "m.pth")
+    assert model.config.time_state
+    start = model.initial_state().tensors["wkv"]
+    assert torch.equal(start[:, 0], torch.stack(list(tuned.values())))
+    torch.save(tuned, tmp_path / "alone.pth")
+    assert "is a tuned state and holds no network" in refusal(tmp_path / "alone.pth")
 
 
 class Malicious:
@@ -107,7 +188,9 @@ def test_a_pickle_that_would_run_code_is_not_run(tmp_path: Path, new: bool) -> N
 
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "none.safetensors")
-    assert "is a folder" in refusal(tmp_path)
+    assert "is a folder without model.safetensors" in refusal(tmp_path)
+    (tmp_path / "file").write_bytes(b"")
+    assert "(it is empty)" in refusal(tmp_path / "file")
     path = tmp_path / "file"
     for content in (b"", b"hello, this is text", b"\0" * 40):
         path.write_bytes(content)
@@ -165,7 +248,12 @@ Change = Callable[[dict[str, Tensor]], object]
         ),
         (lambda t: t["ln_out.bias"].fill_(float("nan")), "not a number in ln_out.bias"),
         (lambda t: t["blocks.0.att.w2"][3].fill_(float("inf")), "not a number in blocks.0.att.w2"),
+        (lambda t: t["head.weight"][7].fill_(-float("inf")), "not a number in head.weight"),
         (lambda t: t.update({"extra": torch.zeros(1)}), "has a weight extra that RWKV-7"),
+        (
+            lambda t: t.update({"emb.weight": torch.zeros(61, 32, dtype=torch.int8)}),
+            "has emb.weight as int8, strided, wanted plain floating-point weights",
+        ),
         (lambda t: t.update({"hint.scale": torch.zeros(1)}), "has a weight hint.scale"),
     ],
 )
@@ -174,6 +262,54 @@ def test_weights_that_do_not_fit(tmp_path: Path, change: Change, said: str) -> N
     change(tensors)
     save_file(tensors, tmp_path / "m.safetensors")
     assert said in refusal(tmp_path / "m.safetensors")
+
+
+def test_a_view_that_claims_more_than_the_file_holds(tmp_path: Path) -> None:
+    tensors = weights("7") | {"emb.weight": torch.zeros(1).expand(1 << 40, 128)}
+    torch.save(tensors, tmp_path / "m.pth")
+    assert "(1099511627776, 128) in 4 bytes" in refusal(tmp_path / "m.pth")
+    sparse = weights("7") | {"head.weight": torch.zeros(61, 128).to_sparse()}
+    torch.save(sparse, tmp_path / "m.pth")
+    assert "head.weight as float32, sparse_coo" in refusal(tmp_path / "m.pth")
+
+
+def test_weights_stay_in_the_mapped_file(tmp_path: Path) -> None:
+    """128 MiB of float32: neither loading nor checking them takes a sixteenth of that."""
+    config = network("7").config
+    config = dataclasses.replace(config, vocab=1 << 17)
+    model = Network.create(config)
+    save_file(dict(model.state_dict()), tmp_path / "m.safetensors")
+    torch.save(model.state_dict(), tmp_path / "m.pth")
+    del model
+    for name in ("m.safetensors", "m.pth"):
+        run = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent.parent,
+        )
+        held, anonymous = (int(n) for n in run.stdout.split())
+        assert held >= 128 << 20
+        assert anonymous < 8 << 20, name
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+import torch
+from engine.checkpoint import load_model
+
+def anonymous():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) << 10
+
+torch.set_num_threads(1)
+torch.nn.functional.linear(torch.ones(8, 8), torch.ones(8, 8))
+before = anonymous()
+model = load_model(sys.argv[1])
+print(sum(p.nbytes for p in model.parameters()), anonymous() - before)
+"""
 
 
 def test_damaged_settings_for_hints(tmp_path: Path) -> None:
@@ -201,7 +337,7 @@ def block(*names: str, decay: tuple[int, ...] | None = None) -> dict[str, Tensor
         ("5.1", block("ln0.weight", "att.ln_x.weight", "att.gate.weight", decay=(2,))),
         ("5.2", block("ln0.weight", "att.ln_x.weight", "att.gate.weight", decay=(2, 4))),
         ("6", block("ln0.weight", "att.ln_x.weight", "att.time_maa_x", decay=(1, 1, 8))),
-        ("7", block("ln0.weight", "att.r_k")),
+        ("7", block("ln0.weight") | {"blocks.0.att.r_k": torch.zeros(2, 4)}),
         (None, {"transformer.h.0.attn.weight": torch.zeros(1)}),
         (None, block("attn.q")),
     ],
@@ -211,8 +347,25 @@ def test_generations_by_their_marks(
 ) -> None:
     assert detect_generation(tensors) == generation
     save_file(tensors, tmp_path / "m.safetensors")
-    if generation not in (None, "7"):
-        assert f"an RWKV-{generation} network" in refusal(tmp_path / "m.safetensors")
+    said = refusal(tmp_path / "m.safetensors")
+    if generation in ("5", "5.1"):
+        assert f"an RWKV-{generation} network; give an RWKV checkpoint of generation 2, 3" in said
+    elif generation:
+        assert "lacks the weight" in said
+    else:
+        assert "not an RWKV network" in said
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_any_one_missing_weight_is_named(tmp_path: Path, generation: str) -> None:
+    """Of all but those that tell the generation or the number of layers by being there."""
+    whole = weights(generation)
+    marks = ("emb.weight", "ln0", "r_k", "ln_x", "gate", "time_decay", "time_mix", "time_maa")
+    unused = {f"blocks.0.att.v{n}" for n in "012"} if generation == "7" else set()
+    for name in whole.keys() - unused:
+        if not any(mark in name for mark in marks):
+            torch.save({n: t for n, t in whole.items() if n != name}, tmp_path / "m.pth")
+            assert f"lacks the weight {name}" in refusal(tmp_path / "m.pth")
 
 
 def test_saving_over_a_file_replaces_it_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -243,3 +396,40 @@ def test_the_engine_needs_no_game() -> None:
         cwd=Path(__file__).parent.parent,
     )
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_any_one_weight_of_another_shape_is_refused(tmp_path: Path, generation: str) -> None:
+    whole = weights(generation)
+    for name, t in whole.items():
+        if not name.startswith("blocks.1"):
+            for odd in (t.new_zeros(()), t.new_zeros(0), t.new_zeros(3, 5, 7)):
+                torch.save(whole | {name: odd}, tmp_path / "m.pth")
+                assert refusal(tmp_path / "m.pth").startswith(str(tmp_path))
+
+
+def test_int8_is_the_native_runtimes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "m.safetensors"
+    save_model(tiny_model(), file, {})
+    monkeypatch.setenv("ADVENTURE_KERNEL", "torch")
+    with pytest.raises(CheckpointError, match=r"int8 needs the native runtime"):
+        load_model(file, dtype="int8")
+    monkeypatch.setenv("ADVENTURE_KERNEL", "auto")
+    if why_not(model := load_model(file), model.config):
+        pytest.skip("no native runtime here")
+    rounded = load_model(file, dtype="int8")
+    tokens = tiny_tokens(1, 20)
+    with torch.no_grad():
+        exact, _ = model(tokens, model.initial_state())
+        logits, _ = rounded(tokens, rounded.initial_state())
+    assert 1e-5 < relative(logits, exact) < 0.05
+    assert rounded.emb.weight.dtype == torch.float32
+
+
+def test_compat_is_passed_on_where_it_means_something(tmp_path: Path) -> None:
+    for generation in ("2", "4"):
+        save_model(tiny_model(generation=generation), tmp_path / generation, {})
+    assert load_model(tmp_path / "2", compat=1e-8).compat == 1e-8
+    assert load_model(tmp_path / "2").compat is None
+    with pytest.raises(ValueError, match="compat is for RWKV-2 and 3, not RWKV-4"):
+        load_model(tmp_path / "4", compat=1e-9)

@@ -321,7 +321,7 @@ def test_bench_prints_one_json_object(
 ) -> None:
     import json
 
-    from engine import kernels_bench
+    from engine.bench import kernels as kernels_bench
 
     def bench() -> list[dict[str, object]]:
         print("a table")
@@ -367,9 +367,10 @@ def test_a_reader_that_goes_away_leaves_no_traceback(tmp_path: Path) -> None:
     assert done.returncode == 141
 
 
-def test_help_does_not_wait_for_the_network_to_be_imported() -> None:
+@pytest.mark.parametrize("command", [[], ["play"], ["eval"], ["tune"], ["saves"]], ids=str)
+def test_help_does_not_wait_for_the_network_to_be_imported(command: list[str]) -> None:
     code = "import sys\nfrom adventure.cli import main\n" + (
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"try:\n    main({[*command, '--help']})\nexcept SystemExit:\n    pass\n"
         "print('torch' in sys.modules, 'prompt_toolkit' in sys.modules)"
     )
     done = subprocess.run(

@@ -9,7 +9,8 @@ import pytest
 from mill import mill
 
 from adventure.errors import TrainError
-from adventure.master.consistency import WINDOWS, Report, _kind, add_arguments, read_walk, run
+from adventure.master.consistency import WINDOWS, Report, _kind, read_walk, run
+from adventure.master.consistency_options import add_arguments
 from adventure.referee.rules import play, start
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny import relative, tiny_model, tiny_tokens
 
-from engine.generate import decode, prefill, step
+from engine.generate import decode, decode_batch, prefill, step, steps
+from engine.rwkv.state import State
 from engine.sampler import make_sampler
 
 
@@ -57,3 +58,63 @@ def test_states_that_come_of_playing_can_be_trained_from() -> None:
     logits.square().mean().backward()
     assert model.blocks[0].att.w0.grad is not None
     assert torch.isfinite(model.blocks[0].att.w0.grad).all()
+
+
+PENALISED = {"temperature": 1.5, "presence": 0.5, "frequency": 0.5, "decay": 0.9}
+
+
+def test_every_step_can_be_gone_on_from() -> None:
+    model, sampler = tiny_model(), make_sampler(**PENALISED)
+    logits, state = prefill(model, tiny_tokens(1, 10), model.initial_state())
+    generator = torch.Generator().manual_seed(4)
+    noise, whole = [], []
+    for said in steps(model, logits[0], state, sampler, generator, limit=12):
+        whole.append(said)
+        noise.append(generator.get_state())
+    assert len({said.token for said in whole}) > 5
+    for at in (0, 5, 10):
+        generator.set_state(noise[at])
+        _, logits, state, seen = whole[at]
+        rest = list(steps(model, logits, state, sampler, generator, limit=11 - at, seen=seen))
+        assert [said.token for said in rest] == [said.token for said in whole[at + 1 :]]
+        assert torch.equal(rest[-1].logits, whole[-1].logits)
+        assert torch.equal(rest[-1].seen.counts, whole[-1].seen.counts)
+
+
+def test_penalties_change_what_is_written() -> None:
+    model = tiny_model()
+    logits, state = prefill(model, tiny_tokens(1, 10), model.initial_state())
+
+    def write(**options: float) -> list[int]:
+        return [t for t, _, _ in decode(model, logits[0], state, make_sampler(**options), limit=30)]
+
+    plain, varied = write(), write(presence=1000.0)
+    assert len(set(plain)) < 30 and len(set(varied)) == 30
+
+
+@pytest.mark.parametrize("options", [{}, PENALISED])
+@pytest.mark.parametrize("limit", [0, 1, 15])
+def test_rows_are_written_as_one_by_one(options: dict[str, float], limit: int) -> None:
+    model, sampler = tiny_model(hints=True), make_sampler(**options)
+    read = [prefill(model, tiny_tokens(1, 9, seed=n), model.initial_state()) for n in range(4)]
+    logits, state = torch.cat([row for row, _ in read]), State.stack([s for _, s in read])
+    free = [
+        token
+        for row, one in read
+        for token, _, _ in decode(model, row[0], one, make_sampler(), limit=15)
+    ]
+    stop = set(free[5::15][:2])  # some rows come to it, early or late, and some may not
+    owners = [torch.Generator().manual_seed(n) for n in range(4)]
+    found = decode_batch(model, logits, state, sampler, owners, stop, limit)
+    for n, (row, one) in enumerate(read):
+        owner = torch.Generator().manual_seed(n)
+        alone = list(decode(model, row[0], one, sampler, owner, stop, limit))
+        assert found[n].tokens == [token for token, _, _ in alone]
+        last = alone[-1] if alone else (None, row[0], one)
+        assert relative(found[n].logits, last[1]) <= 2e-6
+        assert relative(found[n].state.tensors["wkv"], last[2].tensors["wkv"]) <= 2e-6
+        assert found[n].state.batch == 1
+        assert found[n].state.hints[0].tokens == last[2].hints[0].tokens
+    assert limit < 15 or len({len(one.tokens) for one in found}) > 1
+    with pytest.raises(ValueError, match="1 generators for 4 rows"):
+        decode_batch(model, logits, state, sampler, owners[:1])

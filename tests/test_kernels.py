@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import kernels, kernels_bench
+from engine import kernels
+from engine.bench import kernels as kernels_bench
+from engine.bench.kernels import realistic, wkv7_sequential
 from engine.errors import UserError
-from engine.kernels_bench import realistic, wkv7_sequential
 from engine.rwkv.chunked import wkv7_chunked
 
 NAMES = ("r", "logw", "k", "v", "a", "b", "state")
@@ -273,16 +274,17 @@ def test_damaged_library_is_built_anew_by_all_at_once(
     script = f'for x; do out="$x"; done; sleep 0.1; cp {good} "$out"'
     fresh.setenv("CXX", compiler(tmp_path, script))
     fresh.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    stem = kernels._stem(kernels._source(), kernels._compiler(), kernels.FLAG_SETS[0])
+    library = kernels.WKV7
+    stem = kernels._stem(library, library.source(), kernels._compiler(), library.flags()[0])
     path = kernels.cache_folder() / f"{stem}.{good.name.split('.')[1]}.so"
     path.parent.mkdir(parents=True)
     path.write_bytes(good.read_bytes()[:1000])
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: kernels._native(), range(4)))
+        made = list(pool.map(lambda _: kernels._native(library), range(4)))
     assert all(kernel.library is not None for kernel in made)
     assert path.read_bytes() == good.read_bytes()
     assert list(path.parent.iterdir()) == [path]
-    assert "from the cache" in kernels._native().why
+    assert "from the cache" in kernels._native(library).why
 
 
 @pytest.mark.usefixtures("native")
@@ -338,8 +340,9 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     ).stdout.strip()
     if not Path(runtime).is_absolute():
         pytest.skip("this compiler has no shared AddressSanitizer runtime")
-    source, library = tmp_path / kernels.SOURCE, tmp_path / "sanitized.so"
-    source.write_bytes(kernels._source())
+    file, text = next(iter(kernels.WKV7.source().items()))
+    source, library = tmp_path / file, tmp_path / "sanitized.so"
+    source.write_bytes(text)
     flags = ["-march=native", "-std=c++17", "-O1", "-g", "-shared", "-fPIC", "-pthread"]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     subprocess.run([cxx, *flags, str(source), "-o", str(library)], check=True)

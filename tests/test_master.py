@@ -16,7 +16,7 @@ from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import memory_text, shown
 from engine.checkpoint import weights_hash
 from engine.errors import TokenizerError
-from engine.rwkv.v7 import RWKV7
+from engine.rwkv.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_the_opening_is_read_back_from_the_cache_exactly(
 
 
 def test_a_network_that_never_comes_to_a_reply_changes_nothing(master: GameMaster) -> None:
-    untrained = RWKV7.create(dataclasses.replace(master.model.config, n_layer=1)).eval()
+    untrained = Network.create(dataclasses.replace(master.model.config, n_layer=1)).eval()
     lost = GameMaster(untrained, master.tokenizer, master.world)
     opening = lost.opening()
     turn = lost.turn(opening, "look")

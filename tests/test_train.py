@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from adventure.errors import TrainError
 from adventure.master import tune
 from adventure.master.corpus import corpus_tokenizer
+from adventure.master.tune_options import add_arguments
 from engine import load_model
 from engine.train import Schedule, Trainer, masked_loss
 
@@ -156,7 +157,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def tuned(out: Path, *options: str) -> str:
     """What `adventure tune` logs."""
     parser = argparse.ArgumentParser()
-    tune.add_arguments(parser)
+    add_arguments(parser)
     sizes = ("--width", "64", "--layers", "1", "--batch", "1", "--recall", "1")
     assert tune.run(parser.parse_args(["--out", str(out), *sizes, *options])) == 0
     return (out / "log.txt").read_text()

@@ -6,25 +6,38 @@ import torch
 
 from engine.copyhints import HintConfig
 from engine.rwkv.config import Config, Ranks
-from engine.rwkv.v7 import RWKV7
+from engine.rwkv.network import Network
 
 HINTS = HintConfig(
     newline=1, colon=2, comma=3, stop=4, command=5, say=6, end=7, preposition=8
 )  # fmt: skip
 
 
-def tiny_model(hints: bool = False, tied: bool = False, vocab: int = 61, seed: int = 0) -> RWKV7:
+GENERATIONS = ("2", "3", "4", "5.2", "6", "7")
+RANKS = {"6": Ranks(w=8, mix=4), "7": Ranks(w=8, a=8, v=8, g=16)}
+
+
+def tiny_model(
+    hints: bool = False,
+    tied: bool = False,
+    vocab: int = 61,
+    seed: int = 0,
+    generation: str = "7",
+    time_state: bool = False,
+) -> Network:
     """Two layers, 32 wide, two heads; every weight moved off its special first value."""
     config = Config(
         n_layer=2,
         n_embd=32,
         vocab=vocab,
         head_size=16,
-        ranks=Ranks(w=8, a=8, v=8, g=16),
+        ranks=RANKS.get(generation, Ranks()),
         tied=tied,
         hints=HINTS if hints else None,
+        generation=generation,
+        time_state=time_state,
     )
-    model = RWKV7.create(config, seed)
+    model = Network.create(config, seed)
     rng = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for weight in model.parameters():

@@ -23,6 +23,7 @@ import torch
 
 from adventure.errors import TrainError
 from adventure.master import SHIPPED
+from adventure.master.consistency_options import PLAYERS
 from adventure.master.gamemaster import GameMaster, Position, load_network
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.referee.rules import Outcome, play, start
@@ -31,39 +32,13 @@ from adventure.world.grammar import Rejection, parse
 from adventure.world.pack import World, find_world, load_world
 from adventure.world.prompt import NOTHING, Records
 from engine.copyhints import CopyHints
+from engine.rwkv.network import Network
 from engine.rwkv.state import State
-from engine.rwkv.v7 import RWKV7
-from engine.tokenizer import Tokenizer
+from engine.tokenizer import AnyTokenizer
 
 WINDOWS = ((1, 20), (21, 100), (101, 300), (301, 1000), (1001, 10_000))
-PLAYERS = ("legal", "goal", "curious")
 EVAL_SEED = 77_000_000
 """Worlds judged here are drawn from seeds that training never uses."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `adventure eval`."""
-    add = parser.add_argument
-    shown = "(default: %(default)s)"
-    model = "a checkpoint, tokenizer.json beside it (default: the shipped master)"
-    add("--model", metavar="FILE", help=model)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--world", help="judge one world instead of random ones")
-    number = "this many random worlds (default: one a game)"
-    what.add_argument("--random", type=int, default=0, metavar="N", help=number)
-    add("--walk", metavar="FILE", help="commands to give, one a line (with --world)")
-    held_out = f"what the random worlds have that training never showed {shown}"
-    add("--held-out", choices=("words", "sizes", "none"), default="words", help=held_out)
-    players = f"who gives the commands; all: in turn {shown}"
-    add("--player", choices=(*PLAYERS, "all"), default="all", help=players)
-    add("--turns", type=int, default=100, help=f"a game {shown}")
-    add("--games", type=int, default=24, help=f"played in step {shown}")
-    add("--seed", type=int, default=0)
-    wipe = "what the master loses before every turn, to see what carries the world"
-    add("--wipe", choices=("state", "hints"), help=wipe)
-    add("--threads", type=int, default=1, help=f"for the arithmetic; 0: all cores {shown}")
-    add("--errors", type=int, default=0, metavar="N", help="show the first wrong turn of N games")
-    add("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,7 +80,7 @@ def read_walk(file: Path, world: World) -> list[str]:
             command = parse(text, world)
             if isinstance(command, Rejection):
                 raise TrainError(f"{file}: {text!r} is no command of this world: {command.text}")
-            commands.append(command.line)
+            commands += command.lines
     if not commands:
         raise TrainError(f"The walk {file} holds no command; write one a line.")
     return commands
@@ -201,7 +176,7 @@ class Report:
 
 
 def judge(
-    model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None
+    model: Network, tokenizer: AnyTokenizer, args: argparse.Namespace, world: World | None
 ) -> Report:
     """Play args.games games of args.turns turns in step, and count."""
     report, began = Report(), time.time()
@@ -224,7 +199,7 @@ def judge(
 
 
 def _make_games(
-    model: RWKV7, tokenizer: Tokenizer, args: argparse.Namespace, world: World | None
+    model: Network, tokenizer: AnyTokenizer, args: argparse.Namespace, world: World | None
 ) -> list[Game]:
     count = args.random or args.games
     if world:
@@ -297,9 +272,3 @@ def _describe(turn: int, line: str, outcome: Outcome, reply: str, said: list[str
     wanted = "\n".join((*outcome.lines, f"| {outcome.reply}"))
     got = "\n".join((*said, f"| {reply}"))
     return f"\n-- turn {turn}: {line} [{outcome.kind}]\nwanted:\n{wanted}\ngot:\n{got}"
-
-
-if __name__ == "__main__":
-    cli = argparse.ArgumentParser()
-    add_arguments(cli)
-    sys.exit(run(cli.parse_args()))

@@ -35,12 +35,12 @@ from adventure.world.prompt import (
 )
 from engine.checkpoint import load_model
 from engine.errors import SnapshotError
-from engine.generate import decode, prefill, step
+from engine.generate import decode, decode_batch, prefill
+from engine.rwkv.network import Network
 from engine.rwkv.state import State
-from engine.rwkv.v7 import RWKV7
 from engine.sampler import Sampler, make_sampler
 from engine.snapshot import Snapshot
-from engine.tokenizer import StreamDecoder, Tokenizer
+from engine.tokenizer import AnyTokenizer, StreamDecoder, open_tokenizer
 
 SEGMENT_TURNS = 12
 """Turns in a segment; the next one starts from the opening and the memory in words."""
@@ -48,12 +48,10 @@ LONGEST_REPLY = 1500
 """Tokens, hidden ones included; more than 1,200 characters of English take, the most in a pack."""
 
 
-def load_network(file: Path = SHIPPED) -> tuple[RWKV7, Tokenizer]:
-    """A checkpoint and the tokenizer.json beside it. Raises UserError where they don't fit."""
+def load_network(file: Path = SHIPPED) -> tuple[Network, AnyTokenizer]:
+    """A checkpoint and its tokenizer. Raises UserError where one is missing or they don't fit."""
     model = load_model(file)
-    tokenizer = Tokenizer.from_file(file.with_name("tokenizer.json"))
-    tokenizer.check_fits(model.config.vocab)
-    return model, tokenizer
+    return model, open_tokenizer(file, model.config.vocab)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +88,8 @@ class GameMaster:
 
     def __init__(
         self,
-        model: RWKV7,
-        tokenizer: Tokenizer,
+        model: Network,
+        tokenizer: AnyTokenizer,
         world: World,
         sampler: Sampler | None = None,
         weights: str = "",
@@ -206,23 +204,18 @@ class GameMaster:
             prefill(self.model, self._asked(line), position.state)
             for line, position in zip(lines, positions, strict=True)
         ]
-        state, logits = State.stack([s for _, s in read]), torch.cat([row for row, _ in read])
-        live, told = list(range(len(lines))), [list[int]() for _ in lines]
-        done: dict[int, tuple[State, Tensor]] = {}
-        while live:
-            tokens = logits.argmax(-1)
-            logits, state = step(self.model, tokens, state)
-            for row, token in enumerate(tokens.tolist()):
-                told[live[row]].append(token)
-            unfinished = [i for i in live if told[i][-1] != self.end]
-            stay = [live.index(i) for i in unfinished if len(told[i]) < LONGEST_REPLY]
-            if len(stay) < len(live):
-                for row in set(range(len(live))) - set(stay):
-                    done[live[row]] = (state.select([row]), logits[row])
-                if not stay:
-                    break
-                state, logits, live = state.select(stay), logits[stay], [live[r] for r in stay]
-        return [self._finished(positions[i], told[i], *done[i]) for i in range(len(lines))]
+        written = decode_batch(
+            self.model,
+            torch.cat([row for row, _ in read]),
+            State.stack([state for _, state in read]),
+            make_sampler(),
+            stop={self.end},
+            limit=LONGEST_REPLY,
+        )
+        return [
+            self._finished(position, row.tokens, row.state, row.logits)
+            for position, row in zip(positions, written, strict=True)
+        ]
 
     def _finished(
         self, position: Position, told: list[int], state: State, logits: Tensor

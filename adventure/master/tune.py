@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from functools import cache, partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -23,11 +23,12 @@ import torch
 
 from adventure.errors import TrainError
 from adventure.master.corpus import Sample, corpus_tokenizer, hint_config, make_batch, make_sample
+from adventure.master.tune_options import Plan
 from engine.checkpoint import load_model, save_model
 from engine.copyhints import CHANNELS, HintConfig
 from engine.rwkv.config import Config
 from engine.rwkv.hints import Hints
-from engine.rwkv.v7 import RWKV7
+from engine.rwkv.network import Network
 from engine.tokenizer import Tokenizer
 from engine.train import Schedule, Trainer, masked_loss
 
@@ -35,45 +36,6 @@ LONGEST = 3072
 CLASSES = ((3, 5), (5, 8), (8, 12))
 """Room counts; the samples of one batch share one, so that little is padded."""
 AHEAD = 8  # batches made before they are needed
-
-
-@dataclass
-class Plan:
-    """What a run is: kept beside its checkpoint, so that it resumes as it began."""
-
-    layers: int = 4
-    width: int = 128
-    vocab: int = 4096
-    batch: int = 3
-    steps: int = 4000
-    recall: int = 400
-    peak: float = 2.5e-3
-    seed: int = 1
-    hints: bool = True
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `adventure tune`."""
-    plan, add = Plan(), parser.add_argument
-    shown = "(default: %(default)s)"
-    add("--out", default="runs/master", help=f"folder of the run {shown}")
-    add("--resume", action="store_true", help="go on from the run's last checkpoint")
-    add("--init", metavar="FILE", help="start from these weights, tokenizer.json beside them")
-    add("--layers", type=int, default=plan.layers)
-    add("--width", type=int, default=plan.width, help=f"a multiple of 64 {shown}")
-    add("--vocab", type=int, default=plan.vocab)
-    add("--batch", type=int, default=plan.batch, help=f"segments per step {shown}")
-    steps = f"of transcripts (default: {plan.steps}, or the resumed run's)"
-    add("--steps", type=int, help=steps)
-    add("--recall", type=int, default=plan.recall, help=f"warm-up steps at most {shown}")
-    add("--peak", type=float, default=plan.peak, help=f"learning rate {shown}")
-    add("--seed", type=int, default=plan.seed)
-    add("--no-hints", dest="hints", action="store_false", help="leave the copy hints out")
-    mixed = "matrix products in bfloat16: quicker where the processor has it"
-    add("--mixed", action="store_true", help=mixed)
-    add("--threads", type=int, default=1, help=f"for the arithmetic {shown}")
-    add("--workers", type=int, default=1, help="processes that make transcripts")
-    add("--minutes", type=float, default=0, help="stop after this long; 0: at the last step")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -162,7 +124,7 @@ class _Run:
             tied=True,
             hints=self.hints if plan.hints else None,
         )
-        self.model = RWKV7.create(config, plan.seed)
+        self.model = Network.create(config, plan.seed)
         if args.init and not args.resume:
             self._start_from(Path(args.init))
         self.model.use_mixed(args.mixed)
@@ -334,9 +296,3 @@ def recall_batch(
     said = torch.zeros_like(tokens, dtype=torch.bool)
     said[:, 2 * pairs :: 2] = True
     return tokens, said
-
-
-if __name__ == "__main__":
-    cli = argparse.ArgumentParser()
-    add_arguments(cli)
-    sys.exit(run(cli.parse_args()))

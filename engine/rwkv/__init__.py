@@ -1,1 +1,1 @@
-"""RWKV networks, one file a generation, with their configuration and state."""
+"""RWKV networks of generations 2 to 7, with their configuration, first weights and state."""

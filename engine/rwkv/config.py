@@ -7,19 +7,28 @@ from dataclasses import dataclass
 
 from engine.copyhints import HintConfig
 
+GENERATIONS = ("2", "3", "4", "5.2", "6", "7")
+
 
 @dataclass(frozen=True)
 class Ranks:
-    """Widths of the low-rank parts: decay (w), in-context rate (a), value mix (v), gate (g)."""
+    """Widths of the low-rank parts: of 7 decay (w), in-context rate (a), value mix (v), gate (g);
+    of 6 decay (w) and token mixes (mix). Those that a generation lacks are 0.
+    """
 
-    w: int
-    a: int
-    v: int
-    g: int
+    w: int = 0
+    a: int = 0
+    v: int = 0
+    g: int = 0
+    mix: int = 0
 
     @classmethod
-    def usual(cls, n_embd: int) -> Ranks:
-        """The widths that RWKV-LM's v7 code picks for a network `n_embd` wide."""
+    def usual(cls, n_embd: int, generation: str) -> Ranks:
+        """The widths that RWKV-LM's code picks for a network `n_embd` wide."""
+        if generation == "6":
+            return cls(w=64, mix=32) if n_embd < 4096 else cls(w=128, mix=64)
+        if generation != "7":
+            return cls()
 
         def of(factor: float) -> int:
             return max(32, round(factor * n_embd**0.5 / 32) * 32)
@@ -31,10 +40,13 @@ class Ranks:
 class Config:
     """Everything that fixes the names and shapes of a checkpoint's tensors.
 
-    ffn, ranks: left out, four times n_embd and Ranks.usual.
+    head_size: 0 for generations 2 to 4, which have no heads, whatever is given.
+    ffn, ranks: left out, what RWKV-LM's code picks; ranks are 0 before 6, whatever is given.
     tied: the head is the embedding table; the checkpoint has no head.weight.
-    first_v: layer 0 has v0, v1, v2 (never used; official files mostly have them).
+    first_v: layer 0 of an RWKV-7 has v0, v1, v2 (never used; official files mostly have them).
+    time_state: each layer has a tuned initial matrix (5.2, 6 and 7).
     hints: None for a network without copy hints.
+    Raises ValueError for an unknown generation, or a width that its heads don't divide.
     """
 
     n_layer: int
@@ -42,54 +54,82 @@ class Config:
     vocab: int
     head_size: int = 64
     ffn: int = 0
-    ranks: Ranks = Ranks(0, 0, 0, 0)
+    ranks: Ranks = Ranks()
     tied: bool = False
     first_v: bool = False
     hints: HintConfig | None = None
     generation: str = "7"
+    time_state: bool = False
 
     def __post_init__(self) -> None:
-        if self.n_embd % self.head_size or not self.n_embd:
+        if self.generation not in GENERATIONS:
+            raise ValueError(
+                f"generation is {self.generation!r}, wanted one of {', '.join(GENERATIONS)}"
+            )
+        # Filled in here, so that a chosen configuration equals the one read back from its file.
+        if not self.has_heads:
+            object.__setattr__(self, "head_size", 0)
+        elif self.head_size < 1 or self.n_embd % self.head_size or not self.n_embd:
             raise ValueError(
                 f"n_embd is {self.n_embd}, which is not a multiple of head_size {self.head_size}"
             )
-        # Filled in here, so that a chosen configuration equals the one read back from its file.
-        object.__setattr__(self, "ffn", self.ffn or 4 * self.n_embd)
-        if not self.ranks.w:
-            object.__setattr__(self, "ranks", Ranks.usual(self.n_embd))
+        if self.time_state and not self.has_heads:
+            raise ValueError(f"RWKV-{self.generation} has no matrices that time_state could tune")
+        # 5.2 and 6 have a third matrix in the feed-forward part, and make room for it.
+        wide = self.generation in ("5.2", "6")
+        usual = self.n_embd * 7 // 2 // 32 * 32 if wide else 4 * self.n_embd
+        object.__setattr__(self, "ffn", self.ffn or usual)
+        if not self.ranks.w or self.generation not in ("6", "7"):
+            object.__setattr__(self, "ranks", Ranks.usual(self.n_embd, self.generation))
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether the state is a matrix a head, and not two sums a channel."""
+        return self.generation in ("5.2", "6", "7")
 
     @property
     def n_head(self) -> int:
-        return self.n_embd // self.head_size
+        return self.n_embd // self.head_size if self.has_heads else 0
 
     @classmethod
     def infer(
         cls,
         shapes: Mapping[str, tuple[int, ...]],
+        generation: str,
         hints: HintConfig | None = None,
         tied: bool = False,
     ) -> Config:
-        """Read the configuration off an RWKV-7 checkpoint's shapes.
+        """Read the configuration off the shapes of a checkpoint of that generation.
 
         Raises KeyError naming a tensor that is needed and absent; ValueError, IndexError or
-        ZeroDivisionError for shapes that can't be.
+        ZeroDivisionError for shapes that can't be, ValueError for an unknown generation.
         """
         vocab, n_embd = shapes["emb.weight"]
         n_layer = 1 + max(int(name.split(".")[1]) for name in shapes if name.startswith("blocks."))
         if n_layer > len(shapes):
             raise ValueError(f"blocks.{n_layer - 1} among only {len(shapes)} tensors")
         last = f"blocks.{n_layer - 1}.att."
-        w, a, g = (shapes[f"{last}{x}1"][-1] for x in "wag")
-        # A one-layer network may lack v1 altogether; its width then doesn't matter.
-        v = shapes[f"{last}v1"][-1] if n_layer > 1 else shapes.get(f"{last}v1", (0, 32))[-1]
+        head_size, ranks = 64, Ranks()
+        if generation in ("5.2", "6"):
+            head_size = shapes["blocks.0.att.time_faaaa"][1]
+        if generation == "6":
+            ranks = Ranks(w=shapes[f"{last}time_decay_w1"][-1], mix=shapes[f"{last}time_maa_w2"][1])
+        if generation == "7":
+            head_size = shapes["blocks.0.att.r_k"][1]
+            w, a, g = (shapes[f"{last}{x}1"][-1] for x in "wag")
+            # A one-layer network may lack v1 altogether; its width then doesn't matter.
+            v = shapes[f"{last}v1"][-1] if n_layer > 1 else shapes.get(f"{last}v1", (0, 32))[-1]
+            ranks = Ranks(w=w, a=a, v=v, g=g)
         return cls(
             n_layer=n_layer,
             n_embd=n_embd,
             vocab=vocab,
-            head_size=shapes["blocks.0.att.r_k"][1],
+            head_size=head_size,
             ffn=shapes["blocks.0.ffn.key.weight"][0],
-            ranks=Ranks(w=w, a=a, v=v, g=g),
+            ranks=ranks,
             tied=tied,
-            first_v="blocks.0.att.v0" in shapes,
+            first_v=generation == "7" and "blocks.0.att.v0" in shapes,
             hints=hints,
+            generation=generation,
+            time_state="blocks.0.att.time_state" in shapes,
         )

@@ -18,10 +18,14 @@ from engine.copyhints import CopyHints
 class State:
     """Goes into the network and comes out; never changed in place.
 
-    tensors, for RWKV-7, all float32:
-        att_x (L, B, C)        last layer-normed input of each time mix
-        wkv   (L, B, H, N, N)  the recurrent matrices, [value, key]
-        ffn_x (L, B, C)        last layer-normed input of each channel mix
+    tensors, float32 whatever the weights are:
+        att_x    (L, B, C)        last layer-normed input of each time mix
+        ffn_x    (L, B, C)        last layer-normed input of each channel mix
+      RWKV-2, 3 and 4:
+        num, den (L, B, C)        the decayed sums, num 2^exp and den 2^exp (see wkv4.py)
+        exp      (L, B, C) int32  their exponent, very low before the first token
+      RWKV-5.2, 6 and 7:
+        wkv      (L, B, H, N, N)  the recurrent matrices, [value, key]
     hints: one CopyHints a batch row; None for a network without copy hints, and after a
         forward that was given precomputed hints.
     """

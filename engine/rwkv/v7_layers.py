@@ -13,6 +13,7 @@ Source: the RWKV-7 paper and RWKV-LM's v7 numpy demonstration.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +21,12 @@ from torch.nn import functional as F
 
 from engine.kernels import wkv7
 from engine.rwkv.blank import Linear
+from engine.rwkv.block import GROUP_EPS, group_norm, new_parameter, previous
 from engine.rwkv.config import Config
 from engine.rwkv.mixed import product, shifted_products, squared_relu_mix
 
 LOG_DECAY = -math.exp(-0.5)
 """log w = LOG_DECAY * sigmoid(...): the decay of one token lies in (0.545, 1)."""
-GROUP_EPS = 64e-5
 
 
 class TimeMix(nn.Module):
@@ -37,9 +38,7 @@ class TimeMix(nn.Module):
         self.layer, self.n_head = layer, H
         self.mixed = False  # large products in bfloat16, for training
 
-        def new(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(shape))
-
+        new = new_parameter
         self.x_r, self.x_w, self.x_k = new(1, 1, C), new(1, 1, C), new(1, 1, C)
         self.x_v, self.x_a, self.x_g = new(1, 1, C), new(1, 1, C), new(1, 1, C)
         self.w0, self.w1, self.w2 = new(1, 1, C), new(C, ranks.w), new(ranks.w, C)
@@ -54,14 +53,24 @@ class TimeMix(nn.Module):
         self.value = Linear(C, C, bias=False)
         self.output = Linear(C, C, bias=False)
         self.ln_x = nn.GroupNorm(H, C, eps=GROUP_EPS)
+        self.time_state = None
+        if config.time_state:
+            self.time_state = new(H, config.head_size, config.head_size)
+
+    def initial(self, batch: int) -> dict[str, Tensor]:
+        """Zeros, or the tuned matrices that the checkpoint has for a start."""
+        H, N = self.r_k.shape
+        if self.time_state is not None:
+            return {"wkv": self.time_state.float().expand(batch, H, N, N)}
+        return {"wkv": torch.zeros(batch, H, N, N, device=self.r_k.device)}
 
     def forward(
-        self, h: Tensor, xp: Tensor, S: Tensor, v_first: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """h (B, T, C), xp (B, C) and S (B, H, N, N) float32 -> output (B, T, C), S, v_first."""
+        self, h: Tensor, past: Mapping[str, Tensor], v_first: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """As block.py says; wkv (B, H, N, N) float32 is the state, v_first (B, T, C)."""
         B, T, C = h.shape
         heads = (B, T, self.n_head, C // self.n_head)
-        r, k, v, w, a, g, *nu = self._projections(h, xp)
+        r, k, v, w, a, g, *nu = self._projections(h, past["att_x"])
         logw = LOG_DECAY * torch.sigmoid((self.w0 + w).float())
         a = torch.sigmoid(self.a0 + a)
         if v_first is None:
@@ -73,12 +82,12 @@ class TimeMix(nn.Module):
 
         a_heads = a.view(heads).float()
         r_heads, k_heads, v_heads = (x.view(heads).float() for x in (r, k, v))
-        y, S = wkv7(r_heads, logw.view(heads), k_heads, v_heads, -kk, kk * a_heads, S)
-        y = _group_norm(y, self.ln_x)
+        y, S = wkv7(r_heads, logw.view(heads), k_heads, v_heads, -kk, kk * a_heads, past["wkv"])
+        y = group_norm(y, self.ln_x)
         bonus = (r_heads * k_heads * self.r_k).sum(-1, keepdim=True) * v_heads
         y = (y + bonus.reshape(B, T, C)).to(h.dtype) * g
         out = self._product(y, self.output.weight)
-        return out, S, v_first
+        return out, {"wkv": S}, v_first
 
     def _projections(self, h: Tensor, xp: Tensor) -> list[Tensor]:
         """r, k, v and what the low-rank parts give for w, a, g and, past layer 0, the value mix."""
@@ -128,28 +137,9 @@ class ChannelMix(nn.Module):
         return F.linear(F.linear(xk, key).relu().square(), value)
 
 
-class Block(nn.Module):
-    def __init__(self, config: Config, layer: int) -> None:
-        super().__init__()
-        if layer == 0:
-            self.ln0 = nn.LayerNorm(config.n_embd)
-        self.ln1 = nn.LayerNorm(config.n_embd)
-        self.ln2 = nn.LayerNorm(config.n_embd)
-        self.att = TimeMix(config, layer)
-        self.ffn = ChannelMix(config)
-
-
 def token_shift(h: Tensor, xp: Tensor, mix: Tensor) -> tuple[Tensor, ...]:
     """Blend every token's h (B, T, C) with the one before it, once for each row of mix (J, 1, C).
 
     xp (B, C) comes before the first token. Returns J tensors (B, T, C).
     """
-    before = torch.cat((xp.to(h.dtype).unsqueeze(1), h[:, :-1]), 1)
-    return torch.addcmul(h, before - h, mix.unsqueeze(1)).unbind(0)
-
-
-def _group_norm(y: Tensor, norm: nn.GroupNorm) -> Tensor:
-    """Normalise y (B, T, H, N) over N; weights are per channel. Returns (B, T, C)."""
-    B, T, H, N = y.shape
-    y = F.layer_norm(y, (N,), eps=norm.eps).view(B, T, H * N)
-    return torch.addcmul(norm.bias, y, norm.weight)
+    return torch.addcmul(h, previous(h, xp) - h, mix.unsqueeze(1)).unbind(0)

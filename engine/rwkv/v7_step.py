@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.rwkv.v7_layers import GROUP_EPS, LOG_DECAY
+from engine.rwkv.block import GROUP_EPS
+from engine.rwkv.v7_layers import LOG_DECAY
 
 LARGEST = 1 << 26
 """Networks with more weights than this aren't stacked: calls cost them little, copies much."""

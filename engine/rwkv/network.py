@@ -1,0 +1,297 @@
+"""An RWKV network of any generation and its two ways to run; knows nothing of files or text.
+
+state_dict() has the names of official checkpoints, so the same object trains and plays.
+
+Glossary: B batch, T tokens, C width, H heads, N head size, L layers, V vocabulary, K hint channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.copyhints import CopyHints
+from engine.native import Runner, runner_for
+from engine.rwkv import v4, v6, v7_layers
+from engine.rwkv.blank import Embedding, Linear
+from engine.rwkv.block import Block
+from engine.rwkv.config import Config
+from engine.rwkv.hints import HintLayer, Hints, read_hints
+from engine.rwkv.init import initialise
+from engine.rwkv.state import State
+from engine.rwkv.v7_step import LARGEST, Packed, advance, pack
+
+Mode = Literal["gpt", "rnn"]
+Tensors = Mapping[str, Tensor]
+
+
+class Network(nn.Module):
+    """The network. GPT mode can always be differentiated, RNN mode in train mode only.
+
+    Where nothing is differentiated, on the CPU, the native runtime (engine/native.py) does the work
+    if it can be built: quick, and bit-identical for every mode, split of the tokens and batch.
+    weights: how it keeps the large matrices: "float32" as made, "bfloat16" or "int8".
+    exact: False as made. When True, plain torch is bit-identical too: every token of every row goes
+    alone through the very same operations, slowly. The bits of the two differ.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.exact = False
+        self.weights = "float32"
+        self.emb = Embedding(config.vocab, config.n_embd)
+        self.blocks = nn.ModuleList(_new_block(config, i) for i in range(config.n_layer))
+        self.ln_out = nn.LayerNorm(config.n_embd)
+        if not config.tied:
+            self.head = Linear(config.n_embd, config.vocab, bias=False)
+        self.hint = HintLayer(config.vocab, config.n_embd) if config.hints else None
+        self._pack: Packed | None = None
+        self._runner: Runner | None = None
+
+    @classmethod
+    def create(cls, config: Config, seed: int = 0) -> Network:
+        """A fresh network, ready to train; the same seed gives the same weights."""
+        model = cls(config)
+        initialise(model, config, seed)
+        return model
+
+    def use_mixed(self, on: bool = True) -> None:
+        """Multiply in bfloat16 in GPT mode's large products (faster training, see mixed.py).
+
+        Raises ValueError for a generation other than 7.
+        """
+        if self.config.generation != "7":
+            raise ValueError(f"RWKV-{self.config.generation} has no mixed products, only RWKV-7")
+        for block in self._layers():
+            cast(v7_layers.TimeMix, block.att).mixed = on
+            cast(v7_layers.ChannelMix, block.ffn).mixed = on
+
+    @property
+    def compat(self) -> float | None:
+        """None, or the epsilon with which RWKV-2 and 3 compute as the first programs for them did.
+
+        Those cut off keys at 60 and added 1e-9 to the denominator, 1e-8 for the checkpoint
+        20220615-10803. Setting it raises ValueError for other generations.
+        """
+        att = self._layers()[0].att
+        return att.compat if isinstance(att, v4.TimeMix) else None
+
+    @compat.setter
+    def compat(self, epsilon: float | None) -> None:
+        if self.config.generation not in ("2", "3"):
+            raise ValueError(f"compat is for RWKV-2 and 3, not RWKV-{self.config.generation}")
+        for block in self._layers():
+            cast(v4.TimeMix, block.att).compat = epsilon
+
+    def initial_state(self, batch: int = 1) -> State:
+        """The state before anything is read, on the weights' device: empty, or a tuned time_state.
+
+        With gradients on, a tuned state can be trained through what this returns.
+        """
+        c = self.config
+        layers = [block.initial(batch) for block in self._layers()]
+        tensors = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
+        hints = (CopyHints.start(c.hints),) * batch if c.hints else None
+        return State(tensors, hints)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        state: State,
+        mode: Mode = "gpt",
+        hints: Hints | None = None,
+        last_only: bool = False,
+        select: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Read tokens (B, T) int64 from `state`: logits (B, T, V) and the state after them.
+
+        mode "gpt" runs all tokens in parallel, "rnn" one by one; the answers agree to rounding,
+        and to the bit in an `exact` network.
+        hints: precomputed (ids, codes), each (B, T, K); else they are worked out from the tokens
+        and state.hints. A state that comes of precomputed hints has hints None.
+        last_only: logits of the last position alone, (B, 1, V).
+        select: bool (B, T), M of them true; logits are then (M, V), for those positions alone.
+        Raises ValueError for a mode, a shape or hints that don't fit.
+        """
+        self._check(tokens, state, mode)
+        hints, past = self._hints(tokens, state, hints)
+        wanted = None if last_only else select
+        if runner := self._native(mode):
+            logits, tensors = runner.forward(tokens, state.tensors, hints, last_only, wanted)
+            return logits, State(tensors, past)
+        if self.exact:
+            logits, tensors = self._exactly(tokens, state.tensors, hints, last_only, wanted)
+            return logits, State(tensors, past)
+        packed = self._packed() if mode == "rnn" and self._can_pack() else None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and packed is None):
+            x = self._embed(tokens, hints)
+            if packed:
+                x, tensors = self._steps(packed, x, state.tensors)
+            elif mode == "gpt":
+                x, tensors = self._parallel(x, state.tensors)
+            else:
+                x, tensors = self._one_by_one(x, state.tensors)
+            if last_only:
+                x = x[:, -1:]
+                hints = hints and (hints[0][:, -1:], hints[1][:, -1:])
+            elif wanted is not None:
+                x = x[wanted].unsqueeze(0)  # (1, M, C)
+                hints = hints and (hints[0][wanted].unsqueeze(0), hints[1][wanted].unsqueeze(0))
+            logits = self._logits(x, hints, packed)
+        return logits if wanted is None else logits[0], State(tensors, past)
+
+    def _check(self, tokens: Tensor, state: State, mode: Mode) -> None:
+        if tokens.dim() != 2 or tokens.shape[0] != state.batch or not tokens.shape[1]:
+            raise ValueError(
+                f"tokens have shape {tuple(tokens.shape)}, wanted ({state.batch}, 1 or more)"
+            )
+        if mode not in ("gpt", "rnn"):
+            raise ValueError(f"mode is {mode!r}, wanted 'gpt' or 'rnn'")
+
+    def _hints(
+        self, tokens: Tensor, state: State, hints: Hints | None
+    ) -> tuple[Hints | None, tuple[CopyHints, ...] | None]:
+        """The hints to show, given or worked out, and those of the state after the tokens."""
+        if self.hint is None:
+            if hints is not None:
+                raise ValueError("hints were given to a network without copy hints")
+            return None, None
+        if hints is not None:
+            return hints, None
+        if state.hints is None:
+            raise ValueError("the state came of precomputed hints; give hints again")
+        return read_hints(state.hints, tokens)
+
+    def _layers(self) -> list[Block]:
+        return cast(list[Block], list(self.blocks))
+
+    # -- tokens in, logits out ---------------------------------------------------------------
+
+    def _embed(self, tokens: Tensor, hints: Hints | None) -> Tensor:
+        x = self.emb(tokens)
+        if hints is not None and self.hint is not None:
+            x = x + self.hint.embed(hints)
+        return self._layers()[0].enter(x)
+
+    def _head(self) -> Tensor:
+        return self.emb.weight if self.config.tied else self.head.weight  # (V, C)
+
+    def _logits(self, x: Tensor, hints: Hints | None, packed: Packed | None = None) -> Tensor:
+        h = self.ln_out(x)
+        logits = h @ packed.head if packed else F.linear(h, self._head())
+        if hints is not None and self.hint is not None:
+            logits = self.hint.raise_logits(logits, h, hints)
+        return logits
+
+    # -- through the layers: embedded x (B, T, C) -> x for the logits, and the state after it ----
+
+    def _parallel(self, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
+        layers: dict[str, list[Tensor]] = {name: [] for name in past}
+        first = None
+        for i, block in enumerate(self._layers()):
+            x, new, first = block(x, {name: tensor[i] for name, tensor in past.items()}, first)
+            for name, tensor in new.items():
+                layers[name].append(tensor)
+        return x, {name: torch.stack(tensors) for name, tensors in layers.items()}
+
+    def _one_by_one(self, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = []
+        for x_t in x.split(1, 1):
+            x_t, past = self._parallel(x_t, past)
+            rows.append(x_t)
+        return torch.cat(rows, 1), dict(past)
+
+    def _steps(self, packed: Packed, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
+        # What leaves is made outside inference mode, so that it can go anywhere.
+        new = {name: tensor.clone() for name, tensor in past.items()}
+        with torch.inference_mode():
+            rows = [advance(packed, x_t, new) for x_t in x.unbind(1)]
+        return torch.stack(rows, 1), new
+
+    # -- the exact form ------------------------------------------------------------------------
+
+    def _exactly(
+        self,
+        tokens: Tensor,
+        past: Tensors,
+        hints: Hints | None,
+        last_only: bool,
+        select: Tensor | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """All of `forward` for one token of one row at a time: equal shapes, so equal bits."""
+        B, T = tokens.shape
+        rows, ends = [], []
+        for b in range(B):
+            # Copies: where a row lies in memory must not choose how it is added up.
+            state = {name: tensor[:, b : b + 1].clone() for name, tensor in past.items()}
+            for t in range(T):
+                here = slice(b, b + 1), slice(t, t + 1)
+                hint = None if hints is None else (hints[0][here], hints[1][here])
+                x, state = self._parallel(self._embed(tokens[here], hint), state)
+                shown = t == T - 1 if last_only else select is None or bool(select[b, t])
+                if shown:
+                    rows.append(self._logits(x, hint))
+            ends.append(state)
+        logits = torch.cat(rows) if rows else self.ln_out.weight.new_empty(0, 1, self.config.vocab)
+        shape = (-1,) if select is not None else (B, 1 if last_only else T)
+        tensors = {name: torch.cat([end[name] for end in ends], 1) for name in past}
+        return logits.view(*shape, self.config.vocab), tensors
+
+    # -- other forms of the weights -------------------------------------------------------------
+
+    def _native(self, mode: Mode) -> Runner | None:
+        detached = mode == "rnn" and not self.training and not self.exact
+        if (torch.is_grad_enabled() and not detached) or self.compat is not None:
+            return None
+        self._runner = runner_for(self, self.config, self.weights, self._runner)
+        return self._runner
+
+    def _can_pack(self) -> bool:
+        if self.config.generation != "7" or (self.training and torch.is_grad_enabled()):
+            return False
+        c, weights = self.config, self.emb.weight
+        size = c.n_layer * c.n_embd * (5 * c.n_embd + 2 * c.ffn) + weights.numel()
+        return size <= LARGEST and weights.dtype == torch.float32
+
+    def _packed(self) -> Packed:
+        if self._pack is None or not self._pack.fresh():
+            self._pack = pack(self, self.config.n_layer, self._head())
+        return self._pack
+
+    # Whatever may replace the parameters themselves drops the copies of them; what writes into
+    # them is seen by Packed.fresh and Runner.fresh.
+
+    def _drop_copies(self) -> None:
+        self._pack = self._runner = None
+
+    def train(self, mode: bool = True) -> Network:
+        self._drop_copies()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Network:
+        self._drop_copies()
+        return super()._apply(fn, recurse)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        self._drop_copies()
+        return super().load_state_dict(*args, **kwargs)
+
+
+def _new_block(config: Config, layer: int) -> Block:
+    att: nn.Module
+    ffn: nn.Module
+    match config.generation:
+        case "7":
+            att, ffn = v7_layers.TimeMix(config, layer), v7_layers.ChannelMix(config)
+        case "6":
+            att, ffn = v6.TimeMix6(config), v6.ChannelMix6(config)
+        case "5.2":
+            att, ffn = v6.TimeMix5(config), v4.ChannelMix(config)
+        case _:
+            att, ffn = v4.TimeMix(config), v4.ChannelMix(config)
+    return Block(config, layer, att, ffn)
