@@ -11,6 +11,7 @@ import errno
 import importlib
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -179,6 +180,18 @@ def _play_arguments(parser: argparse.ArgumentParser) -> None:
         help="0 (default): always the likeliest word",
     )
     parser.add_argument(
+        "--top-p",
+        metavar="X",
+        type=_top_p,
+        help="above temperature 0: only the likeliest words whose chances reach X together",
+    )
+    parser.add_argument(
+        "--min-p",
+        metavar="X",
+        type=_min_p,
+        help="above temperature 0: no word of less than X times the likeliest's chance",
+    )
+    parser.add_argument(
         "--plain", action="store_true", help="no escapes, no redraws: for screen readers and logs"
     )
     parser.add_argument(
@@ -229,13 +242,32 @@ def _seed(text: str) -> int:
 
 
 def _temperature(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
+    number = _number(text)
     if not 0 <= number <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
     return number
+
+
+def _top_p(text: str) -> float:
+    number = _number(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 1")
+    return number
+
+
+def _min_p(text: str) -> float:
+    number = _number(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return number
+
+
+def _number(text: str) -> float:
+    """Not a number, which lies in no range, for what isn't one."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 # -- play ----------------------------------------------------------------------------------------
@@ -261,8 +293,7 @@ def play(args: argparse.Namespace) -> int:
     session = _session(args, world, master, screen)
     console = _console(args, session, saves, screen)
     greeting = begin(console, screen, load=args.load, go_on=args.go_on, new=args.new)
-    if args.temperature is not None:
-        session.use_sampler({"temperature": args.temperature})
+    session.use_sampler({**session.sampler, **_sampler(args)})  # a restored game has its own
     if args.seed is not None:
         session.reseed(args.seed)
     return run(console, screen, greeting)
@@ -307,9 +338,13 @@ def load_master(world: World, path: Path | None) -> tuple[GameMaster, str, str]:
 
     from adventure.master.gamemaster import GameMaster, load_network
     from engine.checkpoint import weights_hash
+    from engine.kernels import must_build
+    from engine.native import RWKV
 
     path = path or SHIPPED
     model, tokenizer = load_network(path)
+    if must_build(RWKV):
+        print("Compiling the network's code for this computer, this once ...", file=sys.stderr)
     if model.config.n_embd <= SMALL:
         torch.set_num_threads(1)
     weights = weights_hash(path)
@@ -332,7 +367,13 @@ def _session(args: argparse.Namespace, world: World, master: GameMaster, screen:
     finally:
         progress.close()
     seed = time.time_ns() % (1 << 31) if args.seed is None else args.seed
-    return Session(world, master, opening, seed, {"temperature": args.temperature or 0.0})
+    return Session(world, master, opening, seed, {"temperature": 0.0, **_sampler(args)})
+
+
+def _sampler(args: argparse.Namespace) -> dict[str, float]:
+    """The settings of engine.sampler.make_sampler that were given."""
+    given = {name: getattr(args, name) for name in ("temperature", "top_p", "min_p")}
+    return {name: number for name, number in given.items() if number is not None}
 
 
 def _console(args: argparse.Namespace, session: Session, saves: Saves, screen: Screen) -> Console:
@@ -365,15 +406,17 @@ def list_all_worlds(args: argparse.Namespace) -> int:
 
 def list_all_saves(args: argparse.Namespace) -> int:
     """One line a saved game, the latest first."""
-    from adventure.play.saves import list_saves
+    from adventure.play.saves import prove_saves
 
-    found = list_saves(saves_folder())
+    found, broken = prove_saves(saves_folder())
     if not found:
         print(f"There are no saved games in {saves_folder()} yet.")
     for saved in found:
         about = saved.about
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.time))
         print(f"{saved.name:<28} {when}  {about.identity.title}: {about.room}, turn {about.turns}")
+    for path in broken:
+        print(f"{path} is damaged: put a copy in its place, or delete it.")
     return 0
 
 
@@ -381,14 +424,14 @@ def print_prompt(args: argparse.Namespace) -> int:
     """The pack's text on standard output, its length in tokens on standard error."""
     from adventure.world.pack import find_world, load_world
     from adventure.world.prompt import pack_text
-    from engine.checkpoint import inspect
-    from engine.tokenizer import open_tokenizer
+    from engine.tokenizer import Tokenizer
 
     text = pack_text(load_world(find_world(args.world)))
     print(text, end="")
     sys.stdout.flush()
-    model = args.model or SHIPPED
-    tokenizer = open_tokenizer(model, inspect(model).network.config.vocab)
+    model: Path = args.model or SHIPPED
+    folder = model if model.is_dir() else model.parent
+    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
     print(f"{len(tokenizer.encode(text)):,} tokens", file=sys.stderr)
     return 0
 

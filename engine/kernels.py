@@ -87,6 +87,18 @@ def choose(library: Library) -> Kernel:
     return _choose(library, os.environ.get(VARIABLE, "auto") or "auto")
 
 
+def must_build(library: Library) -> bool:
+    """Whether `choose` is going to compile first, which takes some seconds. Never raises."""
+    if os.environ.get(VARIABLE, "auto") not in ("", "auto", "native"):
+        return False
+    try:
+        source, compiler, folder = library.source(), _compiler(), cache_folder()
+        stems = [_stem(library, source, compiler, flags) for flags in library.flags()]
+        return not any(_cached(folder, stem) for stem in stems)
+    except (OSError, _NoBuildError):
+        return False
+
+
 def describe() -> str:
     """One line: which kernel runs WKV-7 here, and why. Raises KernelError as `wkv7` does."""
     kernel = choose(WKV7)

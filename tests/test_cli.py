@@ -110,6 +110,19 @@ def test_a_seed_repeats_a_game(run: Run) -> None:
     assert moods("--seed", "5") != moods("--seed", "6")
 
 
+def test_how_words_are_chosen_is_kept_and_can_be_changed(run: Run, tmp_path: Path) -> None:
+    def sampler(*options: str) -> dict[str, float]:
+        run("play", *options, typed="save Here\ny\n")
+        (saved,) = list_saves(tmp_path / "saves")
+        return dict(saved.about.sampler)
+
+    assert sampler() == {"temperature": 0.0}
+    given = sampler("--temperature", "0.5", "--top-p", "0.9", "--min-p", "0.1")
+    assert given == {"temperature": 0.5, "top_p": 0.9, "min_p": 0.1}
+    assert sampler("--load", "Here") == given
+    assert sampler("--load", "Here", "--top-p", "1") == {**given, "top_p": 1.0}
+
+
 def test_a_script_leaves_the_players_own_game_alone(run: Run, tmp_path: Path) -> None:
     run("play", typed="east\nquit\ny\n", terminal=True)
     name = autosave_name("cottage", "weights")
@@ -179,6 +192,10 @@ def test_load_names_its_world(run: Run) -> None:
         (["play", "--seed", str(1 << 63)], "is not a whole number"),
         (["play", "--temperature", "hot"], "'hot' is not a number from 0 to 100"),
         (["play", "--temperature", "nan"], "'nan' is not a number from 0 to 100"),
+        (["play", "--top-p", "0"], "'0' is not a number above 0 and up to 1"),
+        (["play", "--top-p", "nan"], "'nan' is not a number above 0 and up to 1"),
+        (["play", "--min-p", "1.5"], "'1.5' is not a number from 0 to 1"),
+        (["play", "--min-p", "few"], "'few' is not a number from 0 to 1"),
         (["play", "--load", "x", "--new"], "not allowed with"),
         (["play", "--fast"], "unrecognized arguments: --fast"),
         (["dance"], "invalid choice: 'dance'"),
@@ -265,7 +282,7 @@ def test_worlds(run: Run, tmp_path: Path) -> None:
     assert lines["broken"].startswith("(faulty)")
 
 
-def test_saves(run: Run) -> None:
+def test_saves(run: Run, tmp_path: Path) -> None:
     status, text, _ = run("saves")
     assert status == 0 and text.startswith("There are no saved games in ")
     run("play", typed="east\nsave One\nwest\nwait\nsave Two\n")
@@ -275,6 +292,10 @@ def test_saves(run: Run) -> None:
     assert two.startswith("Two ") and two.endswith("The Cottage: Garden, turn 3")
     assert one.startswith("One ") and one.endswith("The Cottage: Shed, turn 1")
     assert time.strftime("%Y-%m-") in one
+    file = tmp_path / "saves" / "Two.save"
+    file.write_bytes(file.read_bytes()[:-1])
+    damaged = f"{file} is damaged: put a copy in its place, or delete it.\n"
+    assert run("saves")[1] == f"{one}\n{damaged}"
 
 
 def test_check(run: Run, tmp_path: Path) -> None:

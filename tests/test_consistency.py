@@ -57,6 +57,8 @@ def test_a_walk_is_read_as_commands(tmp_path: Path) -> None:
         read_walk(file, mill())
     file.write_text("# why\n\nn\nx cup\n")
     assert read_walk(file, mill()) == ["go north", "examine silver cup"]
+    file.write_text("open oak door with brass key\n")
+    assert read_walk(file, mill()) == ["unlock oak door with brass key", "open oak door"]
     file.write_text("# nothing\n")
     with pytest.raises(TrainError, match="holds no command"):
         read_walk(file, mill())

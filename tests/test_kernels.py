@@ -235,6 +235,21 @@ def test_no_compiler(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
     falls_back("no C++ compiler found")
 
 
+@pytest.mark.usefixtures("native")
+def test_whether_a_build_lies_ahead(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So that a player can be told what takes so long; where nothing will be built, no word."""
+    kernels.choose(kernels.WKV7)
+    assert not kernels.must_build(kernels.WKV7)
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert kernels.must_build(kernels.WKV7)
+    fresh.setenv(kernels.VARIABLE, "torch")
+    assert not kernels.must_build(kernels.WKV7)
+    fresh.delenv(kernels.VARIABLE)
+    fresh.setenv("PATH", str(tmp_path))
+    fresh.delenv("CXX", raising=False)
+    assert not kernels.must_build(kernels.WKV7)
+
+
 def test_compiler_that_fails(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fresh.setenv("CXX", compiler(tmp_path, "echo 'cannot find crti.o' >&2; exit 1"))
     fresh.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import pty
@@ -10,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from adventure.errors import SaveError, UserError
 from adventure.play import loop, ui
 from adventure.play.commands import GAME_OVER, QUIT_QUESTION, Console, Meta, read_meta
 from adventure.play.flow import Sentences, Wrapper
+from adventure.play.saves import read_saved
 from adventure.play.transcript import Said
 
 LONG = 300.0  # seconds; what takes longer hangs
@@ -215,6 +218,43 @@ def test_another_save_is_replaced_only_after_asking(tmp_path: Path) -> None:
     assert tell(console, "y") == '[Saved as "cottage".]\n'
     assert tell(console, "look", "save") == '[Saved as "cottage".]\n'  # our own by now
     assert console.saves.load("cottage", console.session).now.turns == 3
+
+
+def test_a_save_that_somebody_else_has_replaced_is_asked_about_again(tmp_path: Path) -> None:
+    first, second = new_console(tmp_path), new_console(tmp_path)
+    tell(first, "save")
+    tell(second, "east", "save", "yes")
+    assert "(Shed, turn 1). Replace it?" in tell(first, "look", "save")
+    tell(first, "no", "restore")
+    assert tell(first, "west", "save") == '[Saved as "cottage".]\n'
+
+
+def test_a_save_from_another_folder_is_not_written_back_there(tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    tell(new_console(away), "east", "save x")
+    console = new_console(tmp_path / "saves")
+    tell(console, f"restore {away}/x.save", "west")
+    assert tell(console, "save") == '[Saved as "x".]\n'
+    assert read_saved(tmp_path / "saves" / "x.save").about.turns == 2
+    assert read_saved(away / "x.save").about.turns == 1
+    assert "won't do" in tell(console, f"save {away}/x.save")
+    assert tell(console, "save y.save") == '[Saved as "y".]\n'
+
+
+def test_the_list_of_saves_names_damaged_ones_apart(tmp_path: Path) -> None:
+    console = new_console(tmp_path)
+    assert tell(console, "saves") == "There are no saves of this world yet.\n"
+    tell(console, "save one", "east", "save two", "west", "save three")
+    three = tmp_path / "three.save"
+    three.write_bytes(three.read_bytes()[:-1])
+    listed = (
+        "two: Shed, turn 1\none: Garden, turn 0\n"
+        f'"{three}" is damaged: put a copy in its place, or delete it.\n'
+    )
+    assert tell(console, "saves") == listed
+    fresh = new_console(tmp_path)
+    assert tell(fresh, "restore") == f"Say RESTORE and the name of a save.\n{listed}"
+    assert "is damaged and can't be restored" in tell(fresh, "restore three")
 
 
 def test_a_question_that_is_not_answered_is_dropped(tmp_path: Path) -> None:
@@ -535,17 +575,28 @@ def test_replies_are_wrapped_to_the_terminal(tmp_path: Path) -> None:
     assert help_lines and all(len(line) <= ui.WIDEST for line in help_lines)
 
 
-def test_no_color_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def colours() -> bool:
-        terminal = Terminal()
-        console = new_console(tmp_path)
-        console.show_records = True
-        rich(console, "east\rquit\ry\r", terminal.output())
-        return "\x1b[0;90m" in terminal.page.getvalue()
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headings stay bold, which is no colour; words that are dressed in nothing have no escapes."""
 
-    assert colours()
+    def page() -> str:
+        terminal = Terminal()
+        with create_pipe_input() as pipe:
+            screen = ui.RichScreen(lambda: ((), ()), ROOMS, input=pipe, output=terminal.output())
+            begun = len(terminal.page.getvalue())
+            for said in (
+                Said("text", "Shed\nIt smells "),
+                Said("text", "of tar.\x1b"),
+                Said("record", "At: Shed."),
+                Said("note", "So."),
+            ):
+                screen.show(said)
+        return terminal.page.getvalue()[begun:]
+
+    bold, grey, off = "\x1b[0;1m", "\x1b[0;90m", "\x1b[0m"
+    told = f"{bold}Shed\r\n{off}It smells of tar.\r\n%s\r\n{{}}So.\r\n"
+    assert page() == (told % f"{grey}[At: Shed.]").format(off)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not colours()
+    assert page() == (told % "[At: Shed.]").format("")
 
 
 def test_completion_gives_nothing_away(tmp_path: Path) -> None:
@@ -624,12 +675,22 @@ def test_sentences() -> None:
 
 PROMPT = b"\x1b[?2004h"  # bracketed paste is switched on while a line is read
 PLAYER = """
-import sys
+import sys, time
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from fakes import new_console
 from adventure.play import loop, ui
 console = new_console(Path({folder!r}), autosave=True)
+hold, held = Path({folder!r}, "hold"), Path({folder!r}, "held")
+def wait():
+    if hold.exists():
+        held.touch()
+        try:
+            while hold.exists():
+                time.sleep(0.01)
+        finally:
+            held.unlink()
+console.session.master.before_piece = wait
 screen = ui.RichScreen(lambda: console.words, ("Garden", "Shed"))
 sys.exit(loop.run(console, screen, console.introduction()))
 """
@@ -637,7 +698,10 @@ sys.exit(loop.run(console, screen, console.introduction()))
 
 @pytest.fixture
 def in_a_terminal(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[bytes], int]]]:
-    """Starts a player in a terminal of its own: the process and our end of the terminal."""
+    """Starts a player in a terminal of its own: the process and our end of the terminal.
+
+    While there is a file "hold" its replies stand still, and there is a file "held".
+    """
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> tuple[subprocess.Popen[bytes], int]:
@@ -650,6 +714,7 @@ def in_a_terminal(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Pope
                 stdout=theirs,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # whose Ctrl-C it heeds
                 env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
             )
         )
@@ -662,15 +727,91 @@ def in_a_terminal(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Pope
         process.communicate()
 
 
-def read_until(handle: int, *wanted: bytes) -> None:
-    """Read what the terminal is sent until these words have come, in this order."""
+def read_until(handle: int, *wanted: bytes) -> bytes:
+    """What the terminal is sent until these words have come, in this order; no byte more."""
     seen, limit = b"", time.monotonic() + LONG
     for words in wanted:
-        while words not in seen:
+        start = len(seen)
+        while words not in seen[start:]:
             assert time.monotonic() < limit, seen
             if select.select([handle], [], [], 1.0)[0]:
-                seen += os.read(handle, 4096)
-        seen = seen.split(words, 1)[1]
+                seen += os.read(handle, 1)
+    return seen
+
+
+def test_keys_pressed_in_a_reply_stand_in_the_next_prompt(
+    tmp_path: Path, in_a_terminal: Callable[[], tuple[subprocess.Popen[bytes], int]]
+) -> None:
+    """They aren't seen before; Ctrl-C interrupts as ever; the terminal is left as it was."""
+    player, handle = in_a_terminal()
+    hold, held = tmp_path / "hold", tmp_path / "held"
+    before = termios.tcgetattr(handle)
+
+    def press_in_a_reply(command: bytes, keys: bytes, as_a_shell: bool = False) -> None:
+        hold.touch()
+        os.write(handle, command)
+        limit = time.monotonic() + LONG
+        while not held.exists() and time.monotonic() < limit:
+            time.sleep(0.005)
+        if as_a_shell:  # where Ctrl-Z led to it
+            termios.tcsetattr(handle, termios.TCSANOW, before)
+        os.write(handle, keys)
+        time.sleep(0.05)  # a terminal that shows them does so at once
+        hold.unlink()
+        while held.exists() and time.monotonic() < limit:
+            time.sleep(0.005)
+
+    read_until(handle, b"green", PROMPT)
+    press_in_a_reply(b"east\r", b"take ke")
+    reply = read_until(handle, b"workbench", PROMPT)
+    assert b"take ke" not in reply
+    read_until(handle, b"take ke")
+    press_in_a_reply(b"y\r", b"x ring\rquit")
+    read_until(handle, b"Done", PROMPT, b"Somebody's.", PROMPT, b"quit")
+    press_in_a_reply(b"\x15inventory\r", b"", as_a_shell=True)
+    read_until(handle, b"lamp, brass key.", PROMPT)
+    press_in_a_reply(b"x lamp\r", b"x log")
+    assert b"x log" not in read_until(handle, b"It is lit.", PROMPT)
+    read_until(handle, b"x log")
+    press_in_a_reply(b"\x15look\r", b"\x03")
+    read_until(handle, b"[Interrupted. That turn was not played.]", PROMPT)
+    os.write(handle, b"quit\r")
+    read_until(handle, b"want to quit?", PROMPT)
+    os.write(handle, b"y\r")
+    assert player.wait(timeout=LONG) == 0
+    assert termios.tcgetattr(handle) == before
+
+
+def test_ctrl_z_at_the_prompt_suspends_and_coming_back_draws_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, console = Terminal(60), new_console(tmp_path)
+    signals: list[tuple[int, int]] = []
+    pressed = ""
+
+    def suspended(*sent: int) -> None:
+        nonlocal pressed
+        signals.append(sent)  # type: ignore[arg-type]
+        pressed = terminal.text
+
+    with create_pipe_input() as pipe:
+        screen = ui.RichScreen(lambda: console.words, ROOMS, input=pipe, output=terminal.output())
+        monkeypatch.setattr("prompt_toolkit.application.application.os.kill", suspended)
+
+        def press() -> None:
+            pipe.send_text("ea\x1a")
+            limit = time.monotonic() + LONG
+            while not signals and time.monotonic() < limit:
+                time.sleep(0.005)
+            pipe.send_text("st\rquit\ry\r")
+
+        hands = threading.Thread(target=press)
+        hands.start()
+        assert loop.run(console, screen, iter(())) == 0
+        hands.join()
+    assert signals == [(0, signal.SIGTSTP)]
+    assert "> ea" in terminal.text[len(pressed) :]
+    assert [turn.line for turn in console.session.transcript] == ["go east"]
 
 
 @pytest.mark.parametrize("how", ["terminal closed", "SIGHUP", "SIGTERM"])

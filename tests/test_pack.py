@@ -317,6 +317,14 @@ SENSE_FAULTS = {
         change("rooms", 2, exits={"north": "Barm"}),
         "the exit north of 'Pit' leads to 'Barm', which doesn't exist; did you mean 'Barn'?",
     ),
+    "exit to the room itself": (
+        change("rooms", 2, exits={"north": "Pit"}),
+        "the exit north of 'Pit' leads to that room itself; lead it elsewhere, or leave it out.",
+    ),
+    "door to the room itself": (
+        change("doors", 1, to="Barn"),
+        "door 'low hatch' leads from 'Barn' back to it; lead it elsewhere.",
+    ),
     "direction of a door": (
         change("doors", 1, direction="upp"),
         "door 'low hatch': direction 'upp'; did you mean 'up'?",
@@ -411,6 +419,20 @@ SENSE_FAULTS = {
         change("things", 0, name="up"),
         "the name 'up' is taken by the game itself; choose another.",
     ),
+    "direction for a synonym": (
+        change("doors", 0, synonyms=["north"]),
+        "the synonym 'north' of 'oak door' is a direction or a verb; choose another, "
+        "or add a word.",
+    ),
+    "short direction for a synonym": (
+        change("things", 0, synonyms=["iron", "U"]),
+        "the synonym 'U' of 'iron key' is a direction or a verb; choose another, or add a word.",
+    ),
+    "verb for a synonym": (
+        change("things", 3, synonyms=["pick up"]),
+        "the synonym 'pick up' of 'silver cup' is a direction or a verb; choose another, "
+        "or add a word.",
+    ),
     "small room": (
         change("rooms", 4, name="attic"),
         "the name 'attic' should begin with a capital letter "
@@ -455,6 +477,14 @@ SENSE_FAULTS = {
     "blank prose": (
         change("rooms", 1, description=" \n "),
         "the text of 'Barn' is empty; write a sentence.",
+    ),
+    "blank line": (
+        change("rooms", 1, description="Straw.\n \nSwallows."),
+        "the text of 'Barn' holds a blank line; write it as one paragraph.",
+    ),
+    "blank line in the intro": (
+        top(intro="Flour.\n\nAnd the cup."),
+        "the intro holds a blank line; write it as one paragraph.",
     ),
     "control character": (
         top(intro="Hear the bell \a."),
@@ -526,6 +556,12 @@ def test_the_pit_has_no_way_back_down_from_the_barn() -> None:
     table["rooms"][1]["description"] = 'A sign: "Keep out".'
     world: World = make_world(table)
     assert ("Pit", "down") not in world.ways and world.ways["Barn", "up"][0] == "Barn North"
+
+
+def test_lines_that_end_and_begin_a_text_are_no_fault() -> None:
+    table = mill_table()
+    table["intro"] = "\n\nFlour must\nbe ground.\n\n"
+    assert make_world(table).intro == table["intro"]
 
 
 VALUES = st.recursive(

@@ -34,13 +34,16 @@ from fakes import (
 from safetensors.torch import save as save_tensors
 
 from adventure.errors import SaveError
-from adventure.play import savefile
+from adventure.play import hold, savefile
+from adventure.play.commands import ELSEWHERE
+from adventure.play.hold import take_hold
 from adventure.play.saves import (
     UNDO_KEPT,
     Saves,
     autosave_name,
     find_save,
     list_saves,
+    prove_saves,
     read_saved,
     save_path,
     write_file,
@@ -102,12 +105,10 @@ def test_the_sampler_and_the_seed_come_back(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_save_is_not_replaced(saved: tuple[Saves, Path]) -> None:
     saves, path = saved
-    letter = path.with_name("letter.txt")
-    for file, name in ((path, "mine"), (letter, str(letter))):
-        file.write_text("Dear Ann, ")
-        with pytest.raises(SaveError, match="is there already and is not a saved game"):
-            saves.save(name, new_session())
-        assert file.read_text() == "Dear Ann, "
+    path.write_text("Dear Ann, ")
+    with pytest.raises(SaveError, match="is there already and is not a saved game"):
+        saves.save("mine", new_session())
+    assert path.read_text() == "Dear Ann, "
 
 
 # -- files that are not what they should be ------------------------------------------------------
@@ -379,18 +380,30 @@ def test_bad_names_are_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
         save_path(tmp_path, name)
 
 
-def test_a_name_with_a_slash_or_ending_in_save_is_a_path(
+@pytest.mark.parametrize("name", ["sub/x", "../x", "/tmp/x", "~/x", "./x.save", "/"])
+def test_a_path_is_no_name_to_save_under(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Nothing is ever written beside the saves folder."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SaveError, match="won't do as the name of a save"):
+        saves_in(tmp_path / "saves").save(name, new_session())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_save_can_be_restored_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "saves"
-    saves = saves_in(folder)
-    saves.save("sub/dir/x", new_session())
-    saves.save("here.save", new_session())
-    saves.save("inside", new_session())
-    assert (tmp_path / "sub/dir/x").is_file() and (tmp_path / "here.save").is_file()
-    assert find_save(folder, "inside.save") == folder / "inside.save"
-    assert save_path(folder, "~nobody-at-all/x") == Path("~nobody-at-all/x")
+    path = saves_in(folder).save("inside.save", new_session())
+    assert path == folder / "inside.save"
+    assert find_save(folder, "inside.save") == find_save(folder, "inside") == path
+    assert find_save(folder, "saves/inside.save") == Path("saves/inside.save")
+    Path("here.save").write_bytes(path.read_bytes())
+    assert find_save(folder, "here.save") == Path("here.save")
+    with pytest.raises(SaveError, match="no save called"):
+        find_save(folder, "~nobody-at-all/x")
 
 
 def test_a_missing_save_names_those_there_are(tmp_path: Path) -> None:
@@ -408,10 +421,41 @@ def test_the_list_passes_over_what_is_not_a_save(saved: tuple[Saves, Path]) -> N
     (path.parent / "junk.save").write_bytes(b"junk")
     (path.parent / "folder.save").mkdir()
     (found,) = list_saves(path.parent)
+    assert prove_saves(path.parent) == ([found], [])
     about = found.about
     assert (found.name, about.room, about.turns) == ("mine", "Garden", 4)
     assert about.identity == saves.identity
     assert abs(about.time - time.time()) < 60
+
+
+def test_damaged_saves_are_told_from_those_that_can_be_restored(saved: tuple[Saves, Path]) -> None:
+    saves, path = saved
+    data, folder = path.read_bytes(), path.parent
+    (folder / "cut.save").write_bytes(data[: data.index(b"adventure-save") + 20])
+    (folder / "changed.save").write_bytes(data[:-50] + b"?" + data[-49:])
+    (folder / "longer.save").write_bytes(data + b"?")
+    (folder / "letter.save").write_text("Dear Ann, ")
+    other = Saves(folder, identity(make_world({**COTTAGE, "title": "Salt"}, name="salt")))
+    other.save("salt", new_session())
+    (folder / "brine.save").write_bytes((folder / "salt.save").read_bytes()[:-1])
+    sound, broken = prove_saves(folder, saves.identity)
+    assert [found.name for found in sound] == ["mine"]
+    assert [found.name for found in broken] == ["changed.save", "cut.save", "longer.save"]
+    sound, broken = prove_saves(folder)
+    assert {found.name for found in sound} == {"mine", "salt"} and len(broken) == 4
+    with pytest.raises(SaveError, match='no save called "x"; there is: salt, mine'):
+        find_save(folder, "x")
+
+
+def test_a_list_of_saves_is_quick(saved: tuple[Saves, Path]) -> None:
+    """What is in them is proved without waiting for the network to be imported."""
+    code = (
+        "import sys; from pathlib import Path; from adventure.play.saves import prove_saves\n"
+        f"assert len(prove_saves(Path({str(saved[1].parent)!r}))[0]) == 1\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_a_save_in_a_read_only_place_is_one_sentence(tmp_path: Path) -> None:
@@ -432,6 +476,7 @@ def test_the_game_is_kept_after_every_turn_and_gone_on_with(tmp_path: Path) -> N
         list(console.play(line))
         left = console.saves.left_off()
         assert left and left.about.turns == number
+    console.leave()
     second = new_console(tmp_path, autosave=True)
     second.go_on()
     assert fingerprint(second.session)[0][0] == fingerprint(console.session)[0][0]  # type: ignore[index]
@@ -449,6 +494,7 @@ def test_a_new_game_puts_the_one_before_aside(tmp_path: Path) -> None:
     first = new_console(tmp_path, autosave=True)
     for line in ("east", "west", "east"):
         list(first.play(line))
+    first.leave()
     second = new_console(tmp_path, autosave=True)
     list(second.play("look"))
     kept = {saved.name: saved.about.turns for saved in list_saves(tmp_path)}
@@ -456,9 +502,76 @@ def test_a_new_game_puts_the_one_before_aside(tmp_path: Path) -> None:
     assert kept == {name: 1, f"{name}.previous": 3}
 
 
+def texts(pieces: Any) -> list[str]:
+    return [said.text for said in pieces]
+
+
+def test_two_programs_that_play_one_world_keep_a_game_each(tmp_path: Path) -> None:
+    """Whoever comes second is told so once, by whatever way it begins; nothing is lost."""
+    first, second, third = (new_console(tmp_path, autosave=True) for _ in range(3))
+    list(first.play("east"))
+    assert texts(second.play("look"))[-1] == ELSEWHERE
+    assert ELSEWHERE not in texts(second.play("look"))
+    list(first.play("take key. west"))
+    assert third.saves.left_off() is None
+    assert texts(third.introduction())[-1] == ELSEWHERE
+    list(third.play("look. look. look"))
+    assert ELSEWHERE not in texts(first.play("look"))
+    name = autosave_name("cottage", "weights-hash")
+    for console in (first, third):
+        console.leave()
+    assert texts(second.quit()) == [f'Your game is kept as "{name}.2", for RESTORE.']
+    second.leave()
+    kept = {saved.name: saved.about.turns for saved in list_saves(tmp_path)}
+    assert kept == {name: 4, f"{name}.2": 2, f"{name}.3": 3}
+    assert not list(tmp_path.glob(".*"))
+    later = new_console(tmp_path, autosave=True)
+    left = later.saves.left_off()
+    assert left and left.name == f"{name}.2"  # what was left last
+    later.go_on()
+    assert later.session.turns == 2
+    list(later.play("look"))
+    assert not later.saves.elsewhere
+    kept[left.name] += 1
+    assert {saved.name: saved.about.turns for saved in list_saves(tmp_path)} == kept
+
+
+def test_a_program_that_is_killed_keeps_nobody_off(tmp_path: Path) -> None:
+    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as player:
+        assert player.stdout and player.stdout.readline() == b"1\n"
+        saves = saves_in(tmp_path)
+        assert saves.left_off() is None and saves.elsewhere
+        player.kill()
+    left = saves_in(tmp_path).left_off()
+    assert left and left.name == autosave_name("cottage", "weights-hash")
+
+
+def test_a_hold_is_one_programs_until_it_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = take_hold(tmp_path / "x")
+    assert first and take_hold(tmp_path / "x") is None
+    opened = hold.fcntl.flock
+
+    def released_meanwhile(file: Any, how: int) -> None:
+        monkeypatch.undo()
+        first.release()
+        opened(file, how)
+
+    monkeypatch.setattr(hold.fcntl, "flock", released_meanwhile)
+    second = take_hold(tmp_path / "x")
+    assert second and take_hold(tmp_path / "x") is None
+    second.release()
+    second.release()
+    assert not list(tmp_path.iterdir())
+    assert take_hold(tmp_path / "no such folder" / "x") is not None  # no locks, no holding off
+
+
 def test_another_models_game_is_not_offered(tmp_path: Path) -> None:
     console = new_console(tmp_path, autosave=True)
     list(console.play("east"))
+    console.leave()
     assert saves_in(tmp_path).left_off() is not None
     assert saves_in(tmp_path, weights="weightless").left_off() is None
     assert saves_in(tmp_path, tokenizer="other").left_off() is None

@@ -168,6 +168,46 @@ def test_an_answer_chooses_among_what_was_asked_about() -> None:
     assert "What do you want to do with" in say(game, "red")
 
 
+def lines_of(game: session.Session) -> list[str]:
+    return [turn.line for turn in game.transcript]
+
+
+def test_to_open_with_a_key_is_two_turns_and_one_to_undo() -> None:
+    game = new_session()
+    say(game, "east", "take key", "west")
+    mark = fingerprint(game)
+    assert "A hearth, cold and black." in say(game, "open door with key. north")
+    assert lines_of(game)[3:] == [
+        "unlock green door with brass key",
+        "open green door",
+        "go north",
+    ]
+    say(game, "south", "close it", "open it with key")  # it isn't locked any more
+    assert lines_of(game)[-3:] == ["go south", "close green door", "open green door"]
+    while game.turns > 3:
+        game.undo()
+    assert fingerprint(game) == mark
+    say(game, "open door with brass key")
+    assert game.last == "open green door with brass key"
+    game.undo()
+    assert fingerprint(game) == mark
+
+
+def test_what_to_open_with_can_be_answered() -> None:
+    game = new_session()
+    say(game, "east", "take key", "west")
+    assert say(game, "open door with") == "What do you want to open the green door with?"
+    assert say(game, "key") == "Done: unlock green door with brass key.\nDone: open green door.\n"
+
+
+def test_what_can_not_be_unlocked_is_not_opened() -> None:
+    game = new_session()
+    assert say(game, "open door with lamp. look") == "You can't do that.\n"
+    assert lines_of(game) == ["unlock green door with lamp"]
+    assert say(game, "east", "open workbench with lamp") == "You can't do that.\n"
+    assert lines_of(game)[-1] == "open workbench"
+
+
 def test_oops_corrects_the_unknown_word_and_goes_on() -> None:
     game = new_session()
     assert say(game, "oops key") == "Sorry, that can't be corrected."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from adventure.errors import PackError
 from adventure.world import generate
 from adventure.world.faults import RESERVED_NAMES
 from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
@@ -33,6 +35,20 @@ def drawn_words(world: World) -> set[str]:
     texts = [world.title, world.intro, world.ending.text]
     texts += [text for part in world.parts for text in (part.name, part.description)]
     return set(re.findall(r"[a-z'-]+", " ".join(texts).lower())) - FIXED - {"of"}
+
+
+def test_the_worlds_of_all_seeds_are_what_they_were(worlds: list[World]) -> None:
+    """What was trained and what was measured hangs on them, to the letter."""
+    together = hashlib.sha256("".join(world.digest for world in worlds).encode())
+    assert together.hexdigest()[:16] == "75ab08e3cb871279"
+
+
+def test_a_fault_that_is_no_chance_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing on would never end."""
+    monkeypatch.setattr(generate, "_PATTERNS", ("<|.",))
+    monkeypatch.setattr(generate, "_TRIES", 5)
+    with pytest.raises(PackError, match=r"holds '<\|'"):
+        random_world(1)
 
 
 def test_a_seed_gives_the_same_world_in_every_process(worlds: list[World]) -> None:

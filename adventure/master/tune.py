@@ -9,7 +9,6 @@ import argparse
 import itertools
 import json
 import random
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Arguments of `adventure tune`; the work is tune.py's, imported when there is some to do."""
+"""Arguments of `adventure tune`; the work is tune.py's, imported when it is to be done."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from adventure.master import SHIPPED
-from engine.checkpoint import load_model
-from engine.verify import GREEDY, TOKENS, Check, verify
+
+if TYPE_CHECKING:
+    from engine.verify import Check
 
 QUICK = (12, 40)
 """Tokens read and split, tokens written."""
@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print each check as it is done; 0 if all passed, 1 if not. Raises CheckpointError."""
+    import torch  # here, so that --help doesn't wait for it
+
+    from engine.checkpoint import load_model
+    from engine.verify import GREEDY, TOKENS, verify
+
     model = load_model(args.model)
     torch.set_num_threads(1)  # what is read here is short: a second thread would be waited for
     checks = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from adventure import __version__
 from adventure.errors import SaveError
-from adventure.play.saves import list_saves
+from adventure.play.saves import find_save, prove_saves, read_saved
 from adventure.play.transcript import Said, TranscriptFile, clean
 from adventure.play.ui import PlainScreen
 from adventure.world.grammar import KNOWN_VERBS, LONGEST
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 QUIT_QUESTION = "Are you sure you want to quit?"
 GAME_OVER = "The game is over: you can RESTART, RESTORE a saved game, UNDO the last turn, or QUIT."
+ELSEWHERE = "This world is being played elsewhere too; what you play here is kept apart from that."
 HELP = " ".join(
     """\
 Move with NORTH, SOUTH, EAST, WEST, UP, DOWN and so on (N, S, E, W, U, D for short). LOOK (L) shows
@@ -94,11 +95,11 @@ class Console:
         self.transcript = TranscriptFile()
         self.finished = False
         self._asked: Callable[[], Iterable[Said]] | None = None
-        self._name = ""  # of the save that this game was last written to or read from
+        self._name, self._time = "", 0.0  # of the save this game was last written to or read from
         self._kept = session.position
         self._fault = ""  # why the game can't be kept at present
         self._news: list[Said] = []
-        self._moved = self._left = False
+        self._moved = self._left = self._told_elsewhere = False
 
     @property
     def asking(self) -> bool:
@@ -157,6 +158,9 @@ class Console:
                 self.transcript.write(page.getvalue())
         except SaveError as error:
             self._news += note(str(error))
+        if self.saves.elsewhere and not self._told_elsewhere:
+            self._told_elsewhere = True
+            self._news += note(ELSEWHERE)
         news, self._news = self._news, []
         yield from news
 
@@ -209,6 +213,7 @@ class Console:
     def leave(self) -> str:
         """Keep the game for the next time and close the transcript; what went wrong, or nothing."""
         self._keep_for_next_time()
+        self.saves.release()
         self.transcript.stop()
         return self._fault
 
@@ -222,7 +227,7 @@ class Console:
     def _do_save(self, name: str) -> Iterable[Said]:
         name = name or self._name or self._default_name
         there = self.saves.existing(name)
-        if there is None or name == self._name:
+        if there is None or (there.name, there.about.time) == (self._name, self._time):
             return self._save(name)
         self._asked = lambda: self._try_save(name)
         about = there.about
@@ -241,22 +246,29 @@ class Console:
             return note(str(error))
 
     def _save(self, name: str) -> Iterable[Said]:
-        self.saves.save(name, self.session)
-        self._name = name
-        return note(f'[Saved as "{name}".]')
+        self._is_in(self.saves.save(name, self.session))
+        return note(f'[Saved as "{self._name}".]')
+
+    def _is_in(self, path: Path) -> None:
+        """SAVE may replace this save without asking, as long as it is the one that it was."""
+        saved = read_saved(path)
+        self._name, self._time = saved.name, saved.about.time
 
     @property
     def _default_name(self) -> str:
         return self.saves.identity.world or "game"
 
     def _do_restore(self, name: str) -> Iterable[Said]:
-        return self.restore(name or self._name or self._default_name)
+        own = self._name or self._default_name
+        if name or self.saves.existing(own):
+            return self.restore(name or own)
+        return [*note("Say RESTORE and the name of a save."), *self._do_saves("")]
 
     def restore(self, name: str) -> list[Said]:
         """Go on with a saved game. Raises SaveError; then this game goes on."""
         self.session.resume(self.saves.load(name, self.session))
         self.saves.go_on(same=False)  # the game that is left here stays on the disk
-        self._name = name
+        self._is_in(find_save(self.saves.folder, name))
         self._asked = None
         place = Said("heading", self.session.room)
         return [place, *note(f'[Restored "{name}": turn {self.session.turns}.]')]
@@ -268,10 +280,12 @@ class Console:
         self._kept = self.session.position
 
     def _do_saves(self, _: str) -> Iterable[Said]:
-        mine = [s for s in list_saves(self.saves.folder) if s.about.identity == self.saves.identity]
-        if not mine:
-            return note("There are no saves of this world yet.")
-        return note("\n".join(f"{s.name}: {s.about.room}, turn {s.about.turns}" for s in mine))
+        sound, broken = prove_saves(self.saves.folder, self.saves.identity)
+        lines = [f"{saved.name}: {saved.about.room}, turn {saved.about.turns}" for saved in sound]
+        said = note("\n".join(lines) or "There are no saves of this world yet.")
+        for path in broken:
+            said += note(f'"{path}" is damaged: put a copy in its place, or delete it.')
+        return said
 
     def _do_undo(self, _: str) -> Iterable[Said]:
         undone = self.session.last
@@ -307,6 +321,8 @@ class Console:
         if self._fault:  # leave() tells it
             self._news.clear()
             return []
+        if self.saves.elsewhere:
+            return note(f'Your game is kept as "{self.saves.autosave_name}", for RESTORE.')
         return note("Your game is kept: it goes on from here when you play this world again.")
 
     def _do_help(self, _: str) -> Iterable[Said]:

@@ -66,9 +66,13 @@ def header_length(first: bytes) -> int:
     return int(struct.unpack("<Q", first)[0]) if len(first) == 8 else 0
 
 
-def damaged(name: str) -> SaveError:
+class DamagedSave(SaveError):
+    """A file that was a save once."""
+
+
+def damaged(name: str) -> DamagedSave:
     """What is said of a save that was one once."""
-    return SaveError(f'The save "{name}" is damaged and can\'t be restored; restore another one.')
+    return DamagedSave(f'The save "{name}" is damaged and can\'t be restored; restore another one.')
 
 
 def read_header(data: bytes, name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import signal
 import threading
 from collections.abc import Generator, Iterator
@@ -44,13 +45,13 @@ def begin(
         console.restore(load)
         screen.remember(turn.typed for turn in console.session.transcript)
         return console.going_on(f'[Restored "{load}": turn {console.session.turns}.]')
-    left = None if new else console.saves.left_off()
+    left = console.saves.left_off() if go_on or (screen.interactive and not new) else None
     if left is None:
         missing = (
             "There is no game of this world to go on with, so this is a new one." if go_on else ""
         )
         return console.introduction(missing)
-    if not go_on and not (screen.interactive and _wanted(left, screen)):
+    if not go_on and not _wanted(left, screen):
         return console.introduction()
     try:
         console.go_on()
@@ -87,7 +88,7 @@ def run(console: Console, screen: Screen, greeting: Iterator[Said]) -> int:
     on a hang-up signal, UserError when the output can't be written for another reason.
     """
     try:
-        with _signals_unwind():
+        with _signals_unwind(), screen.quiet():
             _say(screen, greeting)
             while not console.finished:
                 _exchange(console, screen)
@@ -147,6 +148,7 @@ def _signals_unwind() -> Iterator[None]:
     """SIGHUP and SIGTERM leave through the ordinary way out: the terminal is put in order first."""
 
     def leave(number: int, frame: FrameType | None) -> None:
+        logging.disable()  # asyncio complains at length of a terminal that is gone
         raise SystemExit(128 + number)
 
     names = [name for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]

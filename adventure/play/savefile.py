@@ -7,7 +7,6 @@ Tensors: the positions' own parts, states of the randomness, the transcript in p
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import zlib
@@ -28,11 +27,11 @@ from adventure.play.header import (
     WRONG,
     About,
     Identity,
-    about_of,
     check_belongs,
     damaged,
-    read_header,
+    read_about,
 )
+from adventure.play.proof import digest, fingerprint, prove
 from adventure.play.session import Game, Moment
 from adventure.play.transcript import Transcript, inflate
 from engine.sampler import make_sampler
@@ -79,21 +78,16 @@ def pack_game(session: Session, identity: Identity, undo: int, undo_bytes: int) 
         "format": str(FORMAT),
         "about": json.dumps(asdict(about), sort_keys=True),
     }
-    header["sha256"] = _digest(header, shelf.prints)
+    header["sha256"] = digest(header, shelf.prints)
     return save_tensors(shelf.tensors, header)
 
 
 def unpack_game(data: bytes, session: Session, identity: Identity, name: str) -> Game:
     """The game in a file's bytes, checked against `session`, which stays. Raises SaveError."""
-    header = read_header(data, name)
-    about = about_of(header, name)
-    check_belongs(about.identity, identity, name)
+    check_belongs(read_about(data, name).identity, identity, name)
+    about = prove(data, name)
     try:
-        tensors = load_tensors(data)
-        prints = {key: _fingerprint(tensor) for key, tensor in tensors.items()}
-        if header.pop("sha256", None) != _digest(header, prints):
-            raise ValueError("sha256")
-        return _rebuild(tensors, session, about)
+        return _rebuild(load_tensors(data), session, about)
     except UserError:
         raise
     except (SafetensorError, *WRONG) as error:
@@ -148,19 +142,13 @@ class _Shelf:
     def put(self, tensor: Tensor, name: str = "") -> str:
         """The name that `tensor` has in the file."""
         tensor = tensor.detach().cpu().contiguous()
-        fingerprint = _fingerprint(tensor)
-        if fingerprint not in self._known:
+        own = fingerprint(str(tensor.dtype), tensor.shape, _to_bytes(tensor))
+        if own not in self._known:
             name = name or f"t{len(self._known)}"
-            self._known[fingerprint] = name
-            self.prints[name] = fingerprint
+            self._known[own] = name
+            self.prints[name] = own
             self.tensors[name] = tensor.clone()  # storage of its own, as the file format wants
-        return self._known[fingerprint]
-
-
-def _fingerprint(tensor: Tensor) -> str:
-    return hashlib.sha256(
-        f"{tensor.dtype} {tuple(tensor.shape)}\n".encode() + _to_bytes(tensor)
-    ).hexdigest()
+        return self._known[own]
 
 
 def _to_bytes(tensor: Tensor) -> bytes:
@@ -169,10 +157,3 @@ def _to_bytes(tensor: Tensor) -> bytes:
 
 def _to_tensor(data: bytes) -> Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8)
-
-
-def _digest(header: Mapping[str, str], prints: Mapping[str, str]) -> str:
-    """sha256 over the header without its hash and over every tensor's name and fingerprint."""
-    return hashlib.sha256(
-        json.dumps([dict(header), dict(prints)], sort_keys=True).encode()
-    ).hexdigest()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
+import re
 import shutil
 import stat
 import time
@@ -17,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from adventure.errors import SaveError
-from adventure.play.header import About, Identity, header_length, read_about
+from adventure.play.header import About, DamagedSave, Identity, header_length, read_about
+from adventure.play.hold import Hold, take_hold
+from adventure.play.proof import prove
 
 if TYPE_CHECKING:
     from adventure.play.session import Game, Session
@@ -64,14 +68,29 @@ def list_saves(folder: Path) -> list[SavedGame]:
     return sorted(found, key=lambda saved: (-saved.about.time, saved.name))
 
 
+def prove_saves(folder: Path, whose: Identity | None = None) -> tuple[list[SavedGame], list[Path]]:
+    """The saves that can be restored, the latest first, and those that are damaged; reads them all.
+
+    whose: leave out what says that it belongs to another world or master.
+    """
+    sound, broken = [], []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with contextlib.suppress(SaveError):  # other files may lie there
+            try:
+                if whose in (None, read_saved(path).about.identity):
+                    sound.append(SavedGame(path, prove(_read(path), path.name)))
+            except DamagedSave:
+                broken.append(path)
+    return sorted(sound, key=lambda saved: (-saved.about.time, saved.name)), broken
+
+
 def find_save(folder: Path, name: str) -> Path:
     """The file of a save that is there, by name or path. Raises SaveError."""
-    path = save_path(folder, name)
-    inside = folder / path.name
-    if _stat(path) is None and os.sep not in name and _stat(inside) is not None:
-        return inside
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 (the other one raises for ~nobody)
+    if os.sep not in name and not (name.endswith(SUFFIX) and _stat(path)):
+        path = save_path(folder, name)
     if _stat(path) is None:
-        known = ", ".join(saved.name for saved in list_saves(folder)[:8])
+        known = ", ".join(saved.name for saved in prove_saves(folder)[0][:8])
         raise SaveError(
             f'There is no save called "{name}"; '
             f"{f'there is: {known}' if known else 'there are none yet'}."
@@ -80,10 +99,8 @@ def find_save(folder: Path, name: str) -> Path:
 
 
 def save_path(folder: Path, name: str) -> Path:
-    """Where a save goes; a name with a slash or ending in .save is a path. Raises SaveError."""
-    name = name.strip()
-    if os.sep in name or name.endswith(SUFFIX):
-        return Path(os.path.expanduser(name))  # noqa: PTH111 (the other one raises for ~nobody)
+    """Where a save goes. Raises SaveError for what is more than a name."""
+    name = name.strip().removesuffix(SUFFIX)
     good = name and len(name) <= _NAME_LIMIT and not name.startswith(".")
     if not good or not all(c.isalnum() or c in " -_." for c in name):
         raise SaveError(
@@ -120,6 +137,11 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise SaveError(f'Can\'t read the save "{path}": {error.strerror or error}.') from error
+
+
+def _read(path: Path) -> bytes:
+    with _reading(path) as file:
+        return file.read()
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -168,6 +190,9 @@ class Saves:
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         self.folder, self.identity = folder, identity
+        self.elsewhere = False  # whether another program was seen to play this world
+        self._first = self._slot = autosave_name(identity.world, identity.weights)
+        self._hold: Hold | None = None
         self._ours = False  # whether the autosave on the disk is of the game being played
 
     def existing(self, name: str) -> SavedGame | None:
@@ -199,25 +224,45 @@ class Saves:
     def load(self, name: str, session: Session) -> Game:
         """Read a game that `session` could go on with; changes nothing. Raises SaveError."""
         path = find_save(self.folder, name)
-        with _reading(path) as file:
-            data = file.read()
         from adventure.play.savefile import unpack_game
 
-        return unpack_game(data, session, self.identity, path.name.removesuffix(SUFFIX))
+        return unpack_game(_read(path), session, self.identity, path.name.removesuffix(SUFFIX))
 
     # -- the save after every turn -----------------------------------------------------------------
 
     @property
     def autosave_name(self) -> str:
-        """One a world and model."""
-        return autosave_name(self.identity.world, self.identity.weights)
+        """One a world and model, and a further one for each program that plays it besides."""
+        return self._slot
 
     def left_off(self) -> SavedGame | None:
-        """The game in play when this world was last left; None when there is none or it is over."""
-        found = self.existing(self.autosave_name)
-        if found is None or found.about.identity != self.identity:
-            return None
-        return found if found.about.turns and not found.about.over else None
+        """The game in play when this world was last left; None when there is none or it is over.
+
+        Its autosave is this program's from then on; those in play elsewhere are passed over.
+        """
+        pattern = re.compile(re.escape(self._first) + r"(\.\d+)?")
+        kept = (saved for saved in list_saves(self.folder) if pattern.fullmatch(saved.name))
+        mine = (saved for saved in kept if saved.about.identity == self.identity)
+        last = next((saved for saved in mine if self._take(saved.name)), None)
+        return last if last and last.about.turns and not last.about.over else None
+
+    def _take(self, name: str) -> bool:
+        """Whether no other program plays on this autosave; then none will until `release`."""
+        if self._hold is not None and name == self._slot:
+            return True
+        hold = take_hold(save_path(self.folder, name))
+        if hold is None:
+            self.elsewhere = True
+            return False
+        self.release()
+        self._hold, self._slot = hold, name
+        return True
+
+    def release(self) -> None:
+        """Let other programs go on with the game in the autosave."""
+        if self._hold is not None:
+            self._hold.release()
+        self._hold = None
 
     def go_on(self, same: bool = True) -> None:
         """Whether the game in the autosave is the one being played, so that it may be replaced."""
@@ -228,6 +273,11 @@ class Saves:
 
         An autosave of another game is kept under "NAME.previous". Raises SaveError.
         """
+        if self._hold is None:
+            with contextlib.suppress(OSError):  # the writing will tell
+                self.folder.mkdir(parents=True, exist_ok=True)
+            further = (f"{self._first}.{number}" for number in itertools.count(2))
+            next(filter(self._take, itertools.chain([self._first], further)))
         path = save_path(self.folder, self.autosave_name)
         if not self._ours:
             self._put_aside(path)

@@ -249,7 +249,9 @@ class Session:
                 yield Said("note", clean(command.text))
                 return False
             commands.append(command)
-        return (yield from self._play_all(typed, commands, text if many else commands[0].line))
+        if many is not None:
+            return (yield from self._play_all(typed, commands, text))
+        return (yield from self._play_steps(typed, commands[0]))
 
     def _answered(self, question: Rejection, text: str) -> str:
         """The command that `text` completes as an answer; `text` where it is a command itself."""
@@ -262,7 +264,7 @@ class Session:
             return whole if known else text
         said = self._parse(whole, question.among)
         if isinstance(said, Command):
-            return said.line
+            return said.phrase
         return whole if said.pending else text
 
     def _parse(self, text: str, among: tuple[str, ...] = ()) -> Command | Rejection:
@@ -292,6 +294,20 @@ class Session:
             before = None
             if self.over:
                 break
+        return well
+
+    def _play_steps(self, typed: str, command: Command) -> Generator[Said, None, bool]:
+        """A turn for each line of a command until one is refused; one UNDO takes all of them back.
+
+        What is to be opened is unlocked first only if the master's records have it locked.
+        """
+        opened = command.then and self.items(command.noun) != ("locked",)
+        before: Moment | None = self.moment()
+        well = True
+        for line in command.lines[1:] if opened else command.lines:
+            step = Command(line, command.noun)
+            well = well and (yield from self._turn(typed, step, command.phrase, before))
+            before = None
         return well
 
     def _turn(

@@ -4,24 +4,26 @@ and screen readers. Knows text and keys; no game and no network. Terminals are a
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
-from prompt_toolkit import PromptSession, print_formatted_text
+from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 
 from adventure.play.flow import Sentences, Wrapper
+from adventure.play.quiet import quiet
 from adventure.play.transcript import Said, clean
 
 WIDEST = 80
@@ -52,6 +54,10 @@ class Screen(ABC):
 
     def remember(self, typed: Iterable[str]) -> None:  # noqa: B027 (a terminal may have no memory)
         """Put earlier commands within reach of the up key, if there is one."""
+
+    def quiet(self) -> contextlib.AbstractContextManager[None]:
+        """Within it, keys pressed between two prompts are kept for the next one, not shown."""
+        return contextlib.nullcontext()
 
     @abstractmethod
     def _print(self, style: str, text: str) -> None:
@@ -231,10 +237,12 @@ class RichScreen(Screen):
         self._output = output or create_output()
         self._history = InMemoryHistory()
         self._status = ("", "")
+        self._hush: Callable[[], None] = lambda: None
         self._prompt: PromptSession[str] = PromptSession(
             FormattedText([("class:prompt", "> ")]),
             completer=_Completer(words),
             complete_while_typing=False,
+            enable_suspend=True,
             history=self._history,
             bottom_toolbar=self._toolbar,
             key_bindings=_keys(),
@@ -250,7 +258,15 @@ class RichScreen(Screen):
 
     def ask(self, left: str, right: str) -> str:
         self._status = (clean(left), clean(right))
-        return self._prompt.prompt()
+        try:
+            return self._prompt.prompt()
+        finally:
+            self._hush()
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        with quiet(self._prompt.input.fileno()) as self._hush:
+            yield
 
     def _toolbar(self) -> FormattedText:
         left, right = self._status
@@ -258,10 +274,17 @@ class RichScreen(Screen):
         return FormattedText([("", f" {left}{' ' * max(1, room)}{right} ")])
 
     def _print(self, style: str, text: str) -> None:
-        if text:
-            print_formatted_text(
-                FormattedText([(style, text)]), end="", style=_STYLE, output=self._output
-            )
+        depth = self._output.get_default_color_depth()
+        dress = _STYLE.get_attrs_for_style_str(style)
+        if depth is ColorDepth.DEPTH_1_BIT:  # NO_COLOR
+            dress = dress._replace(color="", bgcolor="")
+        dressed = dress != _STYLE.get_attrs_for_style_str("")
+        if dressed:
+            self._output.set_attributes(dress, depth)
+        self._output.write(text.replace("\n", "\r\n"))
+        if dressed:
+            self._output.reset_attributes()
+        self._output.flush()
 
     def _new_flow(self) -> Wrapper:
         return Wrapper(min(WIDEST, self._output.get_size().columns))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from adventure.world.grammar import COMMAND_WORDS
 from adventure.world.keys import Fault, Place, nearest, quoted
 from adventure.world.parts import (
     DIRECTIONS,
@@ -34,6 +35,7 @@ RESERVED_NAMES = {
 """Random worlds are drawn with the help of this set: changing it changes all of them."""
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z'-]*[A-Za-z'])?( [A-Za-z](?:[A-Za-z'-]*[A-Za-z'])?){0,3}")
 _LONGEST_NAME = 40
+_BLANK_LINE = re.compile(r"\n\s*\n")
 
 
 def faults(world: World) -> Iterator[Fault]:
@@ -65,6 +67,10 @@ def _name_faults(place: Place, part: Part) -> Iterator[Fault]:
         for word in sorted(RESERVED_WORDS & set(name.lower().split())):
             said = f"the name {name!r} contains {word!r}, a word that commands need"
             yield where, f"{said}; choose another."
+    for synonym in getattr(part, "synonyms", ()):
+        if spoken(synonym) in COMMAND_WORDS:
+            said = f"the synonym {synonym!r} of {part.name!r} is a direction or a verb"
+            yield (*place, "synonyms"), f"{said}; choose another, or add a word."
     where = (*place, "name")
     if part.name.lower() in RESERVED_NAMES or part.name.lower() in DIRECTIONS:
         yield where, f"the name {part.name!r} is taken by the game itself; choose another."
@@ -114,6 +120,8 @@ def _room_faults(world: World) -> Iterator[Fault]:
                 yield where, said + nearest(direction, list(DIRECTIONS))
             what = f"the exit {direction} of {room.name!r} leads to"
             yield from _unknown(where, what, target, rooms)
+            if target == room.name:
+                yield where, f"{what} that room itself; lead it elsewhere, or leave it out."
 
 
 def _door_faults(world: World) -> Iterator[Fault]:
@@ -129,6 +137,8 @@ def _door_faults(world: World) -> Iterator[Fault]:
             continue
         yield from _unknown((*where, "from"), f"{it} is in", door.from_, rooms)
         yield from _unknown((*where, "to"), f"{it} leads to", door.to, rooms)
+        if door.from_ == door.to:
+            yield (*where, "to"), f"{it} leads from {door.to!r} back to it; lead it elsewhere."
         if door.key is not None:
             yield from _unknown((*where, "key"), f"{it} has the key", door.key, list(fixed))
             if fixed.get(door.key):
@@ -182,6 +192,8 @@ def _prose_faults(world: World) -> Iterator[Fault]:
         odd = next((c for c in prose if not c.isprintable() and c not in "\n\t"), None)
         if not line:
             yield place, f"{what} is empty; write a sentence."
+        elif _BLANK_LINE.search(prose.strip()):
+            yield place, f"{what} holds a blank line; write it as one paragraph."
         elif odd:
             yield place, f"{what} holds the character {odd!r}, which can't be shown; take it out."
         elif "<|" in prose:

@@ -52,20 +52,37 @@ _VERB_OF = {phrase: verb for verb, phrases in _VERBS.items() for phrase in phras
 _PARTICLES = {"pick": "up", "put": "down", "set": "down", "lay": "down", "throw": "away"}
 _PLACES = set("in on at to into onto upon under over behind beside near by here there down".split())
 _ARTICLES = {"the", "a", "an", "my", "some", "this", "that"}
-_WITH_KEY = {"open": "unlock", "close": "lock", "unlock": "unlock", "lock": "lock"}
+_WITH_KEY = {"open": "open", "close": "lock", "unlock": "unlock", "lock": "lock"}
 _YES_OR_NO = ("yes", "y", "no")
 _SELF = {"me", "myself", "self", "you", "yourself"}
 KNOWN_VERBS = tuple(
     sorted({*_VERB_OF, *(phrase for phrase in _BARE_OF if " " not in phrase), "go"} - {"l at"})
 )
+COMMAND_WORDS = frozenset({*DIRECTIONS, *_SHORT, *_MOVES, *_BARE_OF, *_VERB_OF})
+"""What is a command, or how one begins."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A canonical line, and the noun that IT will mean from now on (empty where there is none)."""
+    """A canonical line, and the noun that IT will mean from now on (empty where there is none).
+
+    then: the canonical line that follows when the first went well: `open X with Y` is two.
+    """
 
     line: str
     noun: str = ""
+    then: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All its canonical lines, in order."""
+        return (self.line, self.then) if self.then else (self.line,)
+
+    @property
+    def phrase(self) -> str:
+        """What can be typed for all of it."""
+        verb = self.lines[-1].partition(" ")[0]
+        return f"{verb}{self.line[len(self.line.partition(' ')[0]) :]}"
 
 
 @dataclass(frozen=True)
@@ -179,6 +196,8 @@ def _with_key(
     key = _resolve(second, world, near)
     if isinstance(key, Rejection):
         return _asking(key, with_what)
+    if verb == "open":
+        return Command(f"unlock {noun} with {key}", noun, f"open {noun}")
     return Command(f"{verb} {noun} with {key}", noun)
 
 
