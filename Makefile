@@ -24,7 +24,7 @@ play: $(VENV)/.play
 	@$(VENV)/bin/adventure play $(ARGS)
 
 test: $(VENV)/.dev
-	$(PY) -m pytest -q $(ARGS)
+	$(PY) -m pytest -q -n 2 $(ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff check .

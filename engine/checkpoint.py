@@ -183,7 +183,7 @@ def _config(
 ) -> Config:
     try:
         hints = HintConfig.from_metadata(source.metadata)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} has damaged settings for copy hints ({error}); get the file again."
         ) from error

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import operator
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -27,6 +26,7 @@ from engine.kernels import Library, choose
 from engine.rwkv.block import MAX_LOG_RATE
 from engine.rwkv.config import Config
 from engine.rwkv.hints import Hints
+from engine.rwkv.watch import Watch
 
 KINDS = {"float32": 0, "bfloat16": 1, "int8": 2}
 """How packed matrices may be kept: linear.h's numbers for them."""
@@ -43,7 +43,6 @@ _LOW_RANK = {
 _LANES = 16
 _ALIGNED = 64  # bytes, where a packed matrix may begin
 _MOST_INPUTS = 65536
-_VERSION = operator.attrgetter("_version")
 _POINTER, _INT64 = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -124,16 +123,7 @@ class Runner:
         C, H, N = config.n_embd, config.n_head, config.head_size
         own = {"wkv": (H, N, N)} if config.has_heads else dict.fromkeys(("num", "den", "exp"), (C,))
         self._state = {"att_x": (C,), "ffn_x": (C,), **own}  # in C++'s order, without layers, batch
-        places = [
-            (module._parameters, name)
-            for module in model.modules()
-            for name, p in module._parameters.items()
-            if p is not None
-        ]
-        self._owners, self._own_names = zip(*places, strict=True)
-        self._weights = self._now()
-        self._tracked = [p for p in self._weights if not p.is_inference()]
-        self._version = self._written()
+        self._watch = Watch(model)
         weights: dict[str, Tensor] = dict(model.named_parameters())
         self._net = library.rwkv_new(_integers(self._sizes("hint.emb.weight" in weights)))
         if self._net is None:
@@ -150,9 +140,8 @@ class Runner:
         return type(None), ()
 
     def fresh(self) -> bool:
-        """Whether the weights are those that were packed, none replaced or written to since."""
-        same = all(map(operator.is_, self._now(), self._weights))
-        return same and self._written() == self._version
+        """Whether the weights are those that were packed, as far as engine/rwkv/watch.py sees."""
+        return self._watch.unchanged()
 
     @property
     def nbytes(self) -> int:
@@ -183,7 +172,9 @@ class Runner:
             read.append(self._checked(name, x, (B, T, CHANNELS)).long().contiguous())
         L = self._config.n_layer
         old = [
-            _as_stored(self._checked(name, past[name], (L, B, *size)))
+            self._checked(name, past[name], (L, B, *size))
+            .to(torch.int32 if name == "exp" else torch.float32)
+            .contiguous()
             for name, size in self._state.items()
         ]
         new = [torch.empty_like(x) for x in old]
@@ -223,14 +214,6 @@ class Runner:
                 f"{name} has shape {tuple(x.shape)} on {x.device}, wanted {shape} on the CPU"
             )
         return x
-
-    def _now(self) -> list[Tensor]:
-        # By map: this is done before every token.
-        return list(map(operator.getitem, self._owners, self._own_names))
-
-    def _written(self) -> int:
-        """A number that grows whenever a weight is written to."""
-        return sum(map(_VERSION, self._tracked))
 
     # -- handing over the weights ------------------------------------------------------------
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from torch import Tensor
 
 from engine.errors import CheckpointError
 
+LONGEST_NAME = 255  # bytes of a file name, on all usual systems
 WHOLE = ("model.safetensors", "pytorch_model.bin")
 """What holds a Hugging Face folder's weights, the preferred one first; shards have an index."""
 FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -56,7 +59,11 @@ def read_tensors(path: str | Path) -> TensorFile:
     holds anything but floating-point tensors.
     """
     path = Path(path)
-    if path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # a name too long to be one
+        raise _unreadable(path, error) from error
+    if folder:
         return _read_folder(path)
     tensors, metadata = _read_file(path)
     return TensorFile(tensors, metadata, None, (path,))
@@ -120,7 +127,7 @@ def _shards(folder: Path, index: str) -> list[Path]:
         raise CheckpointError(f"{folder / index} has no weight_map; get the folder again.")
     names = sorted({str(name) for name in places.values()})
     for name in names:
-        if Path(name).name != name:
+        if Path(name).name != name or len(os.fsencode(name)) > LONGEST_NAME:
             raise CheckpointError(
                 f"{folder / index} names the shard {name!r}, which is not a file of its folder; "
                 "get the folder again."
@@ -150,6 +157,8 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CheckpointError(f"{path} is not a file; give an RWKV checkpoint.")
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
@@ -191,10 +200,12 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        # Old-style pickles can't be mapped into memory.
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below, in one sentence
+            # Old-style pickles can't be mapped into memory.
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is damaged or would run code when opened, so it was not opened; "

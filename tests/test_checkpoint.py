@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -433,3 +434,24 @@ def test_compat_is_passed_on_where_it_means_something(tmp_path: Path) -> None:
     assert load_model(tmp_path / "2").compat is None
     with pytest.raises(ValueError, match="compat is for RWKV-2 and 3, not RWKV-4"):
         load_model(tmp_path / "4", compat=1e-9)
+
+
+def test_what_cannot_even_be_opened_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    assert "Can't read the checkpoint" in refusal(tmp_path / ("x" * 300))
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a file" in refusal(tmp_path / "pipe")  # and isn't waited for
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    index = {"weight_map": {"emb.weight": "x" * 300}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "not a file of its folder" in refusal(folder)
+
+
+def test_odd_headers_and_empty_tables_are_refused(tmp_path: Path) -> None:
+    tensors = tiny_model().state_dict()
+    save_file(tensors, tmp_path / "deep", {"hints": "[" * 9999})
+    assert "damaged settings for copy hints" in refusal(tmp_path / "deep")
+    for name in ("emb.weight", "head.weight"):
+        tensors[name] = torch.empty(0, 32)
+    torch.save(tensors, tmp_path / "none.pth")
+    assert "0 tokens" in refusal(tmp_path / "none.pth")

@@ -757,6 +757,8 @@ def test_keys_pressed_in_a_reply_stand_in_the_next_prompt(
             termios.tcsetattr(handle, termios.TCSANOW, before)
         os.write(handle, keys)
         time.sleep(0.05)  # a terminal that shows them does so at once
+        while keys == b"\x03" and held.exists() and time.monotonic() < limit:
+            time.sleep(0.005)  # until it has been heard
         hold.unlink()
         while held.exists() and time.monotonic() < limit:
             time.sleep(0.005)

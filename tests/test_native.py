@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import pickle
 import subprocess
@@ -495,3 +496,50 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout == "clean\n"
+
+
+def test_replaced_weights_and_modules_are_seen() -> None:
+    """By the native runtime and by the packed step of plain torch."""
+    for kernel in ("auto", "torch"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ADVENTURE_KERNEL", kernel)
+            model, tokens = tiny_model(), tiny_tokens(1, 3)
+            seen: list[Tensor] = []
+
+            def answer(model: Network = model, tokens: Tensor = tokens) -> Tensor:
+                with torch.no_grad():
+                    return model(tokens, model.initial_state(), mode="rnn")[0]
+
+            seen.append(answer())
+            model.head.weight = torch.nn.Parameter(model.head.weight.detach() * 1.5)
+            seen.append(answer())
+            model.head.weight.data = model.head.weight.data * 1.5
+            seen.append(answer())
+            model.head = torch.nn.Linear(32, 61, bias=False)
+            seen.append(answer())
+            model.head.weight.data.mul_(2)  # can't be seen
+            model.drop_copies()
+            seen.append(answer())
+        for before, after in itertools.pairwise(seen):
+            assert not torch.equal(before, after)
+        assert relative(seen[1], seen[0] * 1.5) < 1e-6
+        assert relative(seen[4], seen[3] * 2) < 1e-6
+
+
+def test_a_states_numbers_may_come_in_other_types() -> None:
+    model, tokens = tiny_model(generation="4"), tiny_tokens(1, 5)
+    with torch.no_grad():
+        _, state = model(tokens, model.initial_state())
+        wanted, _ = model(tokens, state)
+        wide = {n: t.long() if n == "exp" else t.double() for n, t in state.tensors.items()}
+        found, _ = model(tokens, State(wide))
+    assert torch.equal(found, wanted)
+
+
+def test_tokens_and_masks_of_other_types_are_refused() -> None:
+    model = tiny_model()
+    state = model.initial_state()
+    with torch.no_grad(), pytest.raises(ValueError, match="wanted whole numbers"):
+        model(torch.tensor([[1.7]]), state)
+    with torch.no_grad(), pytest.raises(ValueError, match="wanted a mask of bool"):
+        model(torch.tensor([[1]]), state, select=torch.tensor([[1]]))

@@ -66,6 +66,8 @@ class Config:
             raise ValueError(
                 f"generation is {self.generation!r}, wanted one of {', '.join(GENERATIONS)}"
             )
+        if self.vocab < 1 or self.n_layer < 1:
+            raise ValueError(f"{self.n_layer} layers and {self.vocab} tokens, wanted 1 or more")
         # Filled in here, so that a chosen configuration equals the one read back from its file.
         if not self.has_heads:
             object.__setattr__(self, "head_size", 0)

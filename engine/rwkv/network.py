@@ -118,7 +118,7 @@ class Network(nn.Module):
         select: bool (B, T), M of them true; logits are then (M, V), for those positions alone.
         Raises ValueError for a mode, a shape or hints that don't fit.
         """
-        self._check(tokens, state, mode)
+        self._check(tokens, state, mode, select)
         hints, past = self._hints(tokens, state, hints)
         wanted = None if last_only else select
         if runner := self._native(mode):
@@ -145,11 +145,15 @@ class Network(nn.Module):
             logits = self._logits(x, hints, packed)
         return logits if wanted is None else logits[0], State(tensors, past)
 
-    def _check(self, tokens: Tensor, state: State, mode: Mode) -> None:
+    def _check(self, tokens: Tensor, state: State, mode: Mode, select: Tensor | None) -> None:
         if tokens.dim() != 2 or tokens.shape[0] != state.batch or not tokens.shape[1]:
             raise ValueError(
                 f"tokens have shape {tuple(tokens.shape)}, wanted ({state.batch}, 1 or more)"
             )
+        if tokens.is_floating_point() or tokens.dtype is torch.bool:
+            raise ValueError(f"tokens are {tokens.dtype}, wanted whole numbers")
+        if select is not None and select.dtype is not torch.bool:
+            raise ValueError(f"select is {select.dtype}, wanted a mask of bool")
         if mode not in ("gpt", "rnn"):
             raise ValueError(f"mode is {mode!r}, wanted 'gpt' or 'rnn'")
 
@@ -263,22 +267,24 @@ class Network(nn.Module):
             self._pack = pack(self, self.config.n_layer, self._head())
         return self._pack
 
-    # Whatever may replace the parameters themselves drops the copies of them; what writes into
-    # them is seen by Packed.fresh and Runner.fresh.
+    def drop_copies(self) -> None:
+        """Forget the packed forms of the weights, which are then made anew when needed.
 
-    def _drop_copies(self) -> None:
+        Done by itself when weights are replaced or written to, except through `.data` or numpy,
+        where nobody can see it: call this then.
+        """
         self._pack = self._runner = None
 
     def train(self, mode: bool = True) -> Network:
-        self._drop_copies()
+        self.drop_copies()
         return super().train(mode)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Network:
-        self._drop_copies()
+        self.drop_copies()
         return super()._apply(fn, recurse)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        self._drop_copies()
+        self.drop_copies()
         return super().load_state_dict(*args, **kwargs)
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from engine.rwkv.block import GROUP_EPS
 from engine.rwkv.v7_layers import LOG_DECAY
+from engine.rwkv.watch import Watch
 
 LARGEST = 1 << 26
 """Networks with more weights than this aren't stacked: calls cost them little, copies much."""
@@ -51,21 +52,19 @@ class Packed:
 
     layers: tuple[LayerPack, ...]
     head: Tensor  # (C, V)
-    weights: tuple[nn.Parameter, ...]
-    version: int
+    watch: Watch
 
     def fresh(self) -> bool:
-        """Whether no weight was written in place since (an optimiser's step is seen)."""
-        return sum([p._version for p in self.weights]) == self.version
+        """Whether the weights are those that were packed, as far as watch.py sees."""
+        return self.watch.unchanged()
 
 
 @torch.no_grad()
 def pack(model: nn.Module, n_layer: int, head: Tensor) -> Packed:
     """Copy and stack the weights of an RWKV-7, found by their official names, and head (V, C)."""
     weights = dict(model.named_parameters())
-    tracked = tuple(p for p in weights.values() if not p.is_inference())
     layers = tuple(_pack_layer(weights, i) for i in range(n_layer))
-    return Packed(layers, head.detach().t().contiguous(), tracked, sum(p._version for p in tracked))
+    return Packed(layers, head.detach().t().contiguous(), Watch(model))
 
 
 def _pack_layer(weights: Mapping[str, Tensor], i: int) -> LayerPack:
