@@ -34,12 +34,11 @@ class Watch:
 
     def unchanged(self) -> bool:
         """Whether nothing has happened. Asked before every token, so it goes by `map`."""
-        modules = map(operator.getitem, self._parents, self._children)
         weights = list(map(operator.getitem, self._owners, self._names))
         return (
-            all(map(operator.is_, modules, self._modules))
+            list(map(operator.getitem, self._parents, self._children)) == self._modules
             and all(map(operator.is_, weights, self._weights))
-            and all(map(operator.eq, map(_PLACE, weights), self._places))
+            and list(map(_PLACE, weights)) == self._places
             and self._written() == self._version
         )
 
