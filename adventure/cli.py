@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from adventure import __version__
 from adventure.errors import UserError
@@ -208,7 +208,7 @@ def _play_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("part", choices=["engine", "kernels", "play"])
+    parser.add_argument("part", choices=["engine", "gpu", "kernels", "play"])
     parser.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
     parser.add_argument(
         "--shape",
@@ -226,7 +226,36 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", type=_count, default=default, metavar="N", help=f"for engine: {text}"
         )
+    _bench_gpu_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _bench_gpu_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--only",
+        metavar="PART",
+        action="append",
+        default=[],
+        help="for gpu: checks, kernels, network, train, or one part of these (may come repeatedly)",
+    )
+    parser.add_argument("--quick", action="store_true", help="for gpu: fewer and smaller shapes")
+    parser.add_argument(
+        "--minutes", type=_count, default=9, metavar="N", help="for gpu: stop after (default: 9)"
+    )
+    parser.add_argument(
+        "--report", metavar="FILE", type=Path, help="for gpu: write JSON, after every part"
+    )
+    parser.add_argument(
+        "--peer-sources",
+        metavar="DIR",
+        type=Path,
+        help="for gpu: a folder of RWKV-LM's .cu files, to be timed beside ours",
+    )
+    parser.add_argument(
+        "--sanitize-run",
+        action="store_true",
+        help="for gpu: launch every kernel on small shapes, under compute-sanitizer",
+    )
 
 
 def _count(text: str) -> int:
@@ -451,19 +480,23 @@ def check_world(args: argparse.Namespace) -> int:
 
 
 def bench_part(args: argparse.Namespace) -> int:
-    """Measure, and print what the module measured."""
+    """Measure, and print what the module measured; 1 where a check on a GPU failed."""
     bench: Callable[[], object] = _bench_kernels
     if args.part == "play":
         bench = _bench_play(args.world)
     elif args.part == "engine":
         bench = _bench_engine(args)
-    if not args.json:
-        bench()
-        return 0
-    with contextlib.redirect_stdout(io.StringIO()):  # the table
+    elif args.part == "gpu":
+        if args.sanitize_run:
+            return _sanitize_gpu()
+        bench = _bench_gpu(args)
+    if args.json:
+        with contextlib.redirect_stdout(io.StringIO()):  # the table
+            rows = bench()
+        print(json.dumps({args.part: rows}))
+    else:
         rows = bench()
-    print(json.dumps({args.part: rows}))
-    return 0
+    return 1 if args.part == "gpu" and cast(dict[str, int], rows)["failed"] else 0
 
 
 def _bench_kernels() -> Sequence[object]:
@@ -490,6 +523,27 @@ def _bench_engine(args: argparse.Namespace) -> Callable[[], object]:
     names = ("shape", "generation", "threads", "tokens", "decode", "rounds")
     plan = Plan(**{name: getattr(args, name) for name in names})
     return lambda: bench(plan, (SHIPPED, _played_texts()))
+
+
+def _bench_gpu(args: argparse.Namespace) -> Callable[[], object]:
+    from engine.bench.gpu.run import Plan, bench
+
+    plan = Plan(
+        only=tuple(args.only),
+        quick=args.quick,
+        minutes=args.minutes,
+        seed=time.time_ns() % (1 << 31),
+        report=args.report,
+        peer_sources=args.peer_sources,
+        master=SHIPPED,
+    )
+    return lambda: bench(plan)
+
+
+def _sanitize_gpu() -> int:
+    from engine.bench.gpu.run import sanitize_run
+
+    return 1 if sanitize_run() else 0
 
 
 def _played_texts() -> list[list[int]]:

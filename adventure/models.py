@@ -54,7 +54,9 @@ def describe_model(path: Path) -> dict[str, Any]:
         "state_elements": sum(t.numel() for t in state.tensors.values()),
         "state_bytes": state.nbytes,
         "tokenizer": _tokenizer(path, c.vocab),
-        "kernel": _kernel(),
+        "kernel": _runtime(),
+        "training_kernel": _training(c.generation),
+        "cuda": _cuda(),
     }
 
 
@@ -73,13 +75,30 @@ def _tokenizer(path: Path, vocab: int) -> str:
     return f"{kind}, {tokenizer.vocab:,} tokens"
 
 
-def _kernel() -> str:
-    """What runs networks on this machine's CPU, and why."""
+def _runtime() -> str:
+    """What runs networks on this machine's CPU where they play, and why."""
     from engine.kernels import choose
     from engine.native import RWKV
 
-    kernel = choose(RWKV)
-    return f"{'torch' if kernel.library is None else 'native'}: {kernel.why}"
+    return choose(RWKV).describe()
+
+
+def _training(generation: str) -> str:
+    """What runs the generation's recurrence on the CPU where it is differentiated, and why."""
+    from engine.wkv import kernel, kernel_of
+
+    name = kernel_of(generation)
+    return f"{name}, {kernel(name).describe()}" if name else "torch: there is no other"
+
+
+def _cuda() -> str:
+    """Whether CUDA kernels run on this machine, and why not."""
+    import torch
+
+    from engine import gpu
+
+    why = gpu.why_not(torch.device("cuda"))
+    return f"no: {why}" if why else f"yes, on {torch.cuda.get_device_name()}"
 
 
 def _as_text(facts: dict[str, Any]) -> str:
@@ -100,7 +119,9 @@ def _as_text(facts: dict[str, Any]) -> str:
         "weights": f"{', '.join(counts)}; {_size(facts['file_bytes'])} on disk",
         "state": state,
         "tokenizer": facts["tokenizer"],
-        "kernel": facts["kernel"],
+        "playing": facts["kernel"],
+        "training": facts["training_kernel"],
+        "cuda": facts["cuda"],
     }
     return "\n".join(f"{name:<12}{text}" for name, text in lines.items())
 

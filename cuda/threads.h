@@ -20,23 +20,11 @@
 #include <immintrin.h>
 #endif
 
+#include "denormals.h"
+
 namespace threads {
 
-// Denormal numbers cost hundreds of cycles on some CPUs and mean nothing here: flush them.
-class FlushDenormals {
-#if defined(__SSE2__)
-  unsigned saved_ = _mm_getcsr();
-
- public:
-  FlushDenormals() { _mm_setcsr(saved_ | 0x8040u); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
-#else
- public:
-  FlushDenormals() {}
-#endif
-  FlushDenormals(const FlushDenormals&) = delete;
-  FlushDenormals& operator=(const FlushDenormals&) = delete;
-};
+using ::FlushDenormals;
 
 inline void pause() {
 #if defined(__SSE2__)

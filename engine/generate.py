@@ -59,8 +59,8 @@ def prefill(
 
 @torch.no_grad()
 def step(model: Network, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-    """Read one token a row, tokens (B,), in RNN mode: next logits (B, V) and the state."""
-    logits, state = model(tokens.unsqueeze(1), state, mode="rnn")
+    """Read one token a row, tokens (B,), by the quickest way: next logits (B, V) and the state."""
+    logits, state = model(tokens.unsqueeze(1), state, mode=model.step_mode)
     return logits[:, -1], state
 
 
@@ -96,7 +96,7 @@ def steps(
     """As `decode`, for going on from any of its steps: `seen` is what was written before."""
     for _ in range(limit):
         token = sampler(logits, generator, seen)
-        row, state = step(model, torch.tensor([token], device=logits.device), state)
+        row, state = step(model, torch.tensor([token]), state)
         logits, seen = row[0], sampler.remember(seen, token)
         yield Step(token, logits, state, seen)
         if token in stop:
@@ -126,7 +126,7 @@ def decode_batch(
     live = list(range(B))
     for _ in range(limit):
         tokens = sampler.choose_rows(logits, [owners[i] for i in live], [seen[i] for i in live])
-        logits, state = step(model, torch.tensor(tokens, device=logits.device), state)
+        logits, state = step(model, torch.tensor(tokens), state)
         for i, token in zip(live, tokens, strict=True):
             told[i].append(token)
             seen[i] = sampler.remember(seen[i], token)

@@ -1,10 +1,7 @@
-"""C++ libraries built on first use, or plain torch in their place; and WKV-7 by either.
+"""C++ libraries built on first use, or plain torch in their place; knows not what they compute.
 
-Knows nothing of layers, weights or text. ADVENTURE_KERNEL chooses: "auto" (the default: native
-where it can be built, else torch), "native" (an error where it can't), "torch" (never native).
-The WKV-7 kernel is float32 on the CPU; other tensors always take plain torch.
-
-Glossary: B batch, T tokens, H heads, N head size.
+ADVENTURE_KERNEL chooses: "auto" (the default: native where it can be built, else torch), "native"
+(an error where it can't), "torch" (never native).
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,20 +23,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from engine.errors import UserError
-from engine.rwkv.chunked import wkv7_chunked
 
 VARIABLE = "ADVENTURE_KERNEL"
 CHOICES = ("auto", "native", "torch")
-HEAD_SIZES = (8, 16, 32, 64, 128)  # those that wkv7_cpu.cpp instantiates
 BUILD_SECONDS = 300
 _COMMON = ("-std=c++17", "-O3", "-shared", "-fPIC", "-pthread")
 # Tried in turn: not every compiler knows what "native" is on every machine.
 FLAG_SETS = (("-march=native", *_COMMON), ("-mcpu=native", *_COMMON), _COMMON)
-
-_POINTER, _INT64 = ctypes.c_void_p, ctypes.c_int64
 
 
 class KernelError(UserError):
@@ -68,7 +60,7 @@ class Library:
 
     def source(self) -> dict[str, bytes]:
         """The text of each file. Raises _NoBuildError where one is missing."""
-        return {file: _read(file) for file in self.files}
+        return {file: read_source(file) for file in self.files}
 
 
 @dataclass(frozen=True)
@@ -78,6 +70,10 @@ class Kernel:
     library: ctypes.CDLL | None
     why: str
 
+    def describe(self) -> str:
+        """One line: native or torch, and why."""
+        return f"{'torch' if self.library is None else 'native'}: {self.why}"
+
 
 def choose(library: Library) -> Kernel:
     """`library`, built and loaded, or None in its place, as ADVENTURE_KERNEL says.
@@ -85,6 +81,16 @@ def choose(library: Library) -> Kernel:
     Raises KernelError for a choice that isn't one, or that asks for what can't be built here.
     """
     return _choose(library, os.environ.get(VARIABLE, "auto") or "auto")
+
+
+def loaded(library: Library) -> ctypes.CDLL:
+    """`library` itself, whatever ADVENTURE_KERNEL says by now: who chose it before may go on.
+
+    Raises KernelError where it can't be built here.
+    """
+    found = choose(library).library or _choose(library, "native").library
+    assert found is not None  # "native" gives a library or raises
+    return found
 
 
 def must_build(library: Library) -> bool:
@@ -99,97 +105,18 @@ def must_build(library: Library) -> bool:
         return False
 
 
-def describe() -> str:
-    """One line: which kernel runs WKV-7 here, and why. Raises KernelError as `wkv7` does."""
-    kernel = choose(WKV7)
-    return f"{'torch' if kernel.library is None else 'native'}: {kernel.why}"
+def call(function: Any, what: str, sizes: Sequence[int], *tensors: Tensor | None) -> None:
+    """Calls a library's function with sizes, threads and the tensors' addresses; frees the GIL.
 
-
-def wkv7(
-    r: Tensor, logw: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Run S <- S diag(exp(logw)) + (S a) b^T + v k^T, y = S r over T tokens from `state`.
-
-    r, logw, k, v, a, b: (B, T, H, N); state: (B, H, N, N) as [value, key].
-    Returns y (B, T, H, N) and the state after the last token, as new tensors; differentiable
-    once in every argument. Raises ValueError for shapes that don't fit, KernelError when
-    ADVENTURE_KERNEL asks for what this machine hasn't got.
+    Such a function returns 0 when all went well, 1 when memory ran out, 2 for sizes that it doesn't
+    take. what: the kernel's name, for messages. Raises MemoryError or RuntimeError.
     """
-    inputs = (r, logw, k, v, a, b, state)
-    _check_shapes(inputs)
-    if r.shape[1] == 0:
-        return torch.zeros_like(v), state.clone()
-    library = choose(WKV7).library
-    if library is None or r.shape[3] not in HEAD_SIZES or not _fits(inputs):
-        return wkv7_chunked(*inputs)
-    if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-        y, state2 = _Native.apply(library, *inputs)
-        return y, state2
-    y, state2, _ = _run_forward(library, inputs, keep_u=False)
-    return y, state2
-
-
-def _fits(inputs: tuple[Tensor, ...]) -> bool:
-    return all(x.dtype is torch.float32 and x.is_cpu for x in inputs)
-
-
-def _check_shapes(inputs: tuple[Tensor, ...]) -> None:
-    r, state = inputs[0], inputs[-1]
-    if r.dim() != 4:
-        raise ValueError(f"wkv7 wants r as (B, T, H, N), not {tuple(r.shape)}")
-    for name, x in zip(("logw", "k", "v", "a", "b"), inputs[1:6], strict=True):
-        if x.shape != r.shape:
-            raise ValueError(f"wkv7 wants {name} as r, {tuple(r.shape)}, not {tuple(x.shape)}")
-    B, _, H, N = r.shape
-    if state.shape != (B, H, N, N):
-        raise ValueError(f"wkv7 wants a state of {(B, H, N, N)}, not {tuple(state.shape)}")
-
-
-def _run_forward(
-    library: ctypes.CDLL, inputs: tuple[Tensor, ...], keep_u: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    inputs = tuple(x.contiguous() for x in inputs)
-    y, state2 = torch.empty_like(inputs[0]), torch.empty_like(inputs[6])
-    u = torch.empty_like(y) if keep_u else None
-    _call(library.wkv7_forward, y.shape, *inputs, y, state2, u)
-    return y, state2, u
-
-
-class _Native(torch.autograd.Function):
-    """The C++ kernel under autograd. Beside its inputs it keeps u = S a, (B, T, H, N)."""
-
-    @staticmethod
-    def forward(ctx: Any, library: ctypes.CDLL, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        inputs = tuple(x.contiguous() for x in inputs)
-        y, state2, u = _run_forward(library, inputs, keep_u=True)
-        ctx.library = library
-        ctx.save_for_backward(*inputs, u)
-        return y, state2
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor, dstate2: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors
-        grads = tuple(torch.empty_like(x) for x in saved[:7])
-        _call(
-            ctx.library.wkv7_backward,
-            dy.shape,
-            *saved,
-            dy.contiguous(),
-            dstate2.contiguous(),
-            *grads,
-        )
-        return (None, *grads)
-
-
-def _call(function: Any, shape: torch.Size, *tensors: Tensor | None) -> None:
-    """Calls the library with sizes, threads and the tensors' addresses; ctypes frees the GIL."""
     pointers = [None if x is None else x.data_ptr() for x in tensors]
-    code = function(*shape, torch.get_num_threads(), *pointers)
+    code = function(*sizes, torch.get_num_threads(), *pointers)
     if code == 1:
-        raise MemoryError(f"no memory for WKV-7 on {tuple(shape)}")
+        raise MemoryError(f"no memory for {what} on {tuple(sizes)}")
     if code != 0:
-        raise RuntimeError(f"the WKV-7 library refuses {tuple(shape)}")
+        raise RuntimeError(f"the {what} library refuses {tuple(sizes)}")
 
 
 # ---- choosing, building, loading -----------------------------------------------------------
@@ -237,7 +164,7 @@ def _described(library: Library, loaded: ctypes.CDLL, how: str) -> Kernel:
     return Kernel(loaded, f"{32 * lanes}-bit vectors, {how}")
 
 
-def _read(file: str) -> bytes:
+def read_source(file: str) -> bytes:
     """A C++ source: beside this package in a checkout, inside it in an installed wheel."""
     inside = importlib.resources.files("engine").joinpath("_cuda", file)
     beside = Path(__file__).parent.parent / "cuda" / file
@@ -333,12 +260,3 @@ def _load(library: Library, path: Path) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(path))
     library.declare(loaded)
     return loaded
-
-
-def _declare_wkv7(loaded: ctypes.CDLL) -> None:
-    sizes = [_INT64] * 4 + [ctypes.c_int]
-    loaded.wkv7_forward.argtypes = sizes + [_POINTER] * 10
-    loaded.wkv7_backward.argtypes = sizes + [_POINTER] * 17
-
-
-WKV7 = Library("wkv7", ("wkv7_cpu.cpp",), "fast", _declare_wkv7)

@@ -73,7 +73,7 @@ RWKV = Library(
     "rwkv",
     (
         *("rwkv_cpu.cpp", "rwkv_forward.h", "rwkv_memory.h", "rwkv_net.h", "rwkv_rows.h"),
-        *("rwkv_stages.h", "wkv_step.h", "threads.h", "linear.h", "simd.h"),
+        *("rwkv_stages.h", "wkv_step.h", "threads.h", "denormals.h", "linear.h", "simd.h"),
     ),
     "off",
     _declare,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import kernels
+from engine import kernels, wkv, wkv7_native
 from engine.bench import kernels as kernels_bench
 from engine.bench.kernels import realistic, wkv7_sequential
 from engine.errors import UserError
 from engine.rwkv.chunked import wkv7_chunked
+from engine.rwkv.wkv4 import wkv4 as wkv4_torch
 
 NAMES = ("r", "logw", "k", "v", "a", "b", "state")
+KERNELS = ("WKV-7", "WKV-4", "step of RWKV-7", "step of RWKV-7, mixed", "step of RWKV-4")
 SHAPES = [
     (1, 1, 1, 64),
     (2, 5, 3, 64),  # short: the row-wise form
@@ -47,6 +47,10 @@ def run(form, inputs: list[Tensor], seed: int = 1) -> tuple[list[Tensor], list[T
     return [x.detach() for x in out], list(torch.autograd.grad(out, inputs, along))
 
 
+def about() -> str:
+    return wkv.kernel("WKV-7").describe()
+
+
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The choice of kernel is made anew inside the test and forgotten after it."""
@@ -60,7 +64,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 def native(fresh: pytest.MonkeyPatch) -> None:
     try:
         kernels._compiler()
-    except kernels._NoBuildError as error:
+    except kernels.NoBuildError as error:
         pytest.skip(str(error))
     fresh.setenv(kernels.VARIABLE, "native")  # with a compiler at hand, failing to build is a bug
 
@@ -77,7 +81,7 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_native_meets_float64(shape: tuple[int, int, int, int]) -> None:
     inputs = realistic(shape)
-    out, grads = run(kernels.wkv7, inputs)
+    out, grads = run(wkv.wkv7, inputs)
     wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
     for x, z in zip(out, wanted, strict=True):
         assert relative(x, z) < 1e-6
@@ -90,7 +94,7 @@ def test_torch_meets_float64(shape: tuple[int, int, int, int], fresh: pytest.Mon
     """Also the head sizes that the library lacks."""
     fresh.setenv(kernels.VARIABLE, "torch")
     inputs = realistic(shape)
-    out, grads = run(kernels.wkv7, inputs)
+    out, grads = run(wkv.wkv7, inputs)
     wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
     for x, z in zip(out, wanted, strict=True):
         assert relative(x, z) < 1e-6
@@ -106,7 +110,7 @@ def test_any_decay(T: int) -> None:
     scale = torch.tensor([0.0, 1.0, 4.0, 40.0, 400.0])
     inputs[1] = inputs[1] * scale[torch.arange(T) % 5].view(1, T, 1, 1)
     inputs[1][0, T // 2, 0] = -torch.inf
-    out, grads = run(kernels.wkv7, inputs)
+    out, grads = run(wkv.wkv7, inputs)
     wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
     for x, z in zip(out, wanted, strict=True):
         assert relative(x, z) < 1e-6
@@ -119,7 +123,7 @@ def test_any_decay(T: int) -> None:
 def test_not_a_number_is_never_hidden(where: int) -> None:
     inputs = realistic((1, 40, 1, 64))
     inputs[1][0, where, 0, 5] = torch.nan
-    y, state = kernels.wkv7(*inputs)
+    y, state = wkv.wkv7(*inputs)
     assert y[0, where:].isnan().all()
     assert not y[0, :where].isnan().any()
     assert state[:, :, :, 5].isnan().all()
@@ -132,13 +136,13 @@ def test_split_anywhere(cut: int) -> None:
 
     def in_two(*inputs: Tensor) -> tuple[Tensor, Tensor]:
         *rows, state = inputs
-        y1, state = kernels.wkv7(*(x[:, :cut] for x in rows), state)
-        y2, state = kernels.wkv7(*(x[:, cut:] for x in rows), state)
+        y1, state = wkv.wkv7(*(x[:, :cut] for x in rows), state)
+        y2, state = wkv.wkv7(*(x[:, cut:] for x in rows), state)
         return torch.cat((y1, y2), 1), state
 
     inputs = realistic((2, 80, 2, 64), seed=4)
     out, grads = run(in_two, inputs)
-    whole, whole_grads = run(kernels.wkv7, inputs)
+    whole, whole_grads = run(wkv.wkv7, inputs)
     for x, z in zip(out, whole, strict=True):
         assert relative(x, z.double()) < 5e-7
     for name, x, z in zip(NAMES, grads, whole_grads, strict=True):
@@ -153,12 +157,12 @@ def test_errors_do_not_grow_with_length() -> None:
         *rows, state = inputs
         out = []
         for pieces in zip(*(x.split(1024, 1) for x in rows), strict=True):
-            y, state = kernels.wkv7(*pieces, state)
+            y, state = wkv.wkv7(*pieces, state)
             out.append(y)
         return torch.cat(out, 1), state
 
     inputs = realistic((1, 65536, 1, 64), seed=5)
-    out, grads = run(kernels.wkv7, inputs)
+    out, grads = run(wkv.wkv7, inputs)
     wanted, wanted_grads = run(in_pieces, inputs)
     for x, z in zip(out + grads[:6], wanted + wanted_grads[:6], strict=True):
         assert relative(x, z.double()) < 3e-6
@@ -170,18 +174,18 @@ def test_inputs_stay_as_they_are_and_may_be_views() -> None:
     views = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in inputs[:6]]
     views.append(inputs[6][:1].expand(2, -1, -1, -1))
     before = [x.clone() for x in views]
-    y, _ = kernels.wkv7(*views)
+    y, _ = wkv.wkv7(*views)
     assert all(torch.equal(x, z) for x, z in zip(views, before, strict=True))
-    wanted, _ = kernels.wkv7(*(x.contiguous() for x in views))
+    wanted, _ = wkv.wkv7(*(x.contiguous() for x in views))
     assert torch.equal(y, wanted)
 
 
 @pytest.mark.usefixtures("native")
 def test_threads_do_not_change_a_bit() -> None:
     inputs = realistic((4, 300, 2, 64), seed=7)
-    out, grads = run(kernels.wkv7, inputs)
+    out, grads = run(wkv.wkv7, inputs)
     torch.set_num_threads(3)
-    again, again_grads = run(kernels.wkv7, inputs)
+    again, again_grads = run(wkv.wkv7, inputs)
     pairs = zip(out + grads, again + again_grads, strict=True)
     assert all(torch.equal(x, z) for x, z in pairs)
 
@@ -189,7 +193,7 @@ def test_threads_do_not_change_a_bit() -> None:
 @pytest.mark.usefixtures("native")
 def test_no_steps_give_the_state_back() -> None:
     inputs = realistic((2, 0, 2, 64))
-    y, state = kernels.wkv7(*inputs)
+    y, state = wkv.wkv7(*inputs)
     assert y.shape == (2, 0, 2, 64)
     assert torch.equal(state, inputs[6])
     assert state.data_ptr() != inputs[6].data_ptr()
@@ -200,9 +204,9 @@ def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(
         ValueError, match=r"wants a state of \(2, 2, 64, 64\), not \(1, 2, 64, 64\)"
     ):
-        kernels.wkv7(*inputs[:6], inputs[6][:1])
+        wkv.wkv7(*inputs[:6], inputs[6][:1])
     with pytest.raises(ValueError, match="wants k as r"):
-        kernels.wkv7(*inputs[:2], inputs[2][:, :1], *inputs[3:])
+        wkv.wkv7(*inputs[:2], inputs[2][:, :1], *inputs[3:])
 
 
 # ---- which kernel, and what happens when it can't be had ---------------------------------------
@@ -210,13 +214,13 @@ def test_wrong_shapes_are_refused() -> None:
 
 def falls_back(reason: str) -> None:
     """wkv7 is plain torch and says why; asking for native is a one-line error with that reason."""
-    assert kernels.describe().startswith("torch: ")
-    assert reason in kernels.describe()
+    assert about().startswith("torch: ")
+    assert reason in about()
     inputs = realistic((1, 20, 1, 64))
-    assert torch.equal(kernels.wkv7(*inputs)[0], wkv7_chunked(*inputs)[0])
+    assert torch.equal(wkv.wkv7(*inputs)[0], wkv7_chunked(*inputs)[0])
     os.environ[kernels.VARIABLE] = "native"
     with pytest.raises(UserError, match="ADVENTURE_KERNEL=native, but") as caught:
-        kernels.wkv7(*inputs)
+        wkv.wkv7(*inputs)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -238,16 +242,16 @@ def test_no_compiler(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("native")
 def test_whether_a_build_lies_ahead(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """So that a player can be told what takes so long; where nothing will be built, no word."""
-    kernels.choose(kernels.WKV7)
-    assert not kernels.must_build(kernels.WKV7)
+    kernels.choose(wkv7_native.LIBRARY)
+    assert not kernels.must_build(wkv7_native.LIBRARY)
     fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert kernels.must_build(kernels.WKV7)
+    assert kernels.must_build(wkv7_native.LIBRARY)
     fresh.setenv(kernels.VARIABLE, "torch")
-    assert not kernels.must_build(kernels.WKV7)
+    assert not kernels.must_build(wkv7_native.LIBRARY)
     fresh.delenv(kernels.VARIABLE)
     fresh.setenv("PATH", str(tmp_path))
     fresh.delenv("CXX", raising=False)
-    assert not kernels.must_build(kernels.WKV7)
+    assert not kernels.must_build(wkv7_native.LIBRARY)
 
 
 def test_compiler_that_fails(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -277,7 +281,7 @@ def test_cache_that_cannot_be_written(fresh: pytest.MonkeyPatch, tmp_path: Path)
 def test_unknown_choice_is_a_user_error(fresh: pytest.MonkeyPatch) -> None:
     fresh.setenv(kernels.VARIABLE, "cuda")
     with pytest.raises(UserError, match="ADVENTURE_KERNEL is 'cuda'; set it to one of auto"):
-        kernels.describe()
+        about()
 
 
 @pytest.mark.usefixtures("native")
@@ -285,11 +289,11 @@ def test_damaged_library_is_built_anew_by_all_at_once(
     fresh: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Four builders find rubbish in the cache; each ends with a library that works."""
-    good = Path(kernels.describe().split()[-1])
+    good = Path(about().split()[-1])
     script = f'for x; do out="$x"; done; sleep 0.1; cp {good} "$out"'
     fresh.setenv("CXX", compiler(tmp_path, script))
     fresh.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    library = kernels.WKV7
+    library = wkv7_native.LIBRARY
     stem = kernels._stem(library, library.source(), kernels._compiler(), library.flags()[0])
     path = kernels.cache_folder() / f"{stem}.{good.name.split('.')[1]}.so"
     path.parent.mkdir(parents=True)
@@ -303,75 +307,50 @@ def test_damaged_library_is_built_anew_by_all_at_once(
 
 
 @pytest.mark.usefixtures("native")
-def test_another_dtype_takes_plain_torch() -> None:
-    inputs = [x.double() for x in realistic((1, 20, 1, 64))]
-    y, _ = kernels.wkv7(*inputs)
+def test_another_head_size_takes_plain_torch() -> None:
+    inputs = realistic((1, 20, 1, 24), dtype=torch.float64)
+    y, _ = wkv.wkv7(*inputs)
     assert y.dtype == torch.float64
     assert relative(y, wkv7_sequential(*inputs)[0]) < 1e-12
+
+
+@pytest.mark.usefixtures("native")
+def test_half_precision_is_computed_in_float32_on_the_cpu() -> None:
+    inputs = [x.bfloat16() for x in realistic((1, 20, 1, 64))]
+    inputs[6] = inputs[6].float()
+    y, state = wkv.wkv7(*inputs)
+    wanted, wanted_state = wkv7_sequential(*(x.double() for x in inputs))
+    assert (y.dtype, state.dtype) == (torch.bfloat16, torch.float32)
+    assert relative(y, wanted) < 2e-3 and relative(state, wanted_state) < 1e-6
 
 
 @pytest.mark.usefixtures("native")
 def test_bench_measures_every_form(
     fresh: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fresh.setattr(kernels_bench, "T", 64)
-    rows = kernels_bench.bench(rounds=1)
-    assert [row["form"] for row in rows] == ["sequential", "chunked", "native"]
-    assert rows[0]["ratio"] == 1.0
+    for name, small in {"T": 64, "STEP_B": 2, "STEP_T": 32, "STEP_NETWORK": (1, 64, 128)}.items():
+        fresh.setattr(kernels_bench, name, small)
+    rows = kernels_bench.bench(rounds=2)
+    forms = {name: [row["form"] for row in rows if row["kernel"] == name] for name in KERNELS}
+    assert list(forms.values()) == [
+        ["sequential", "chunked", "native"],
+        ["sequential", "prefix", "native"],
+        *[["torch", "native"]] * 3,
+    ]
+    assert rows[0]["ratio"] == rows[3]["ratio"] == rows[6]["ratio"] == 1.0
     assert float(rows[2]["ratio"]) > 3  # 40 or more where nothing else runs
-    assert "B4 T64 D256, 1 thread(s); native" in capsys.readouterr().out
+    assert float(rows[5]["ratio"]) > 3
+    out = capsys.readouterr().out
+    assert "WKV-7, B4 T64 D256, 1 thread(s); native" in out
+    assert "training steps, 1 layers of 64, V128, B2 T32, 1 thread(s)" in out
+    assert kernels.VARIABLE in os.environ  # as the test set it
 
 
-SANITIZED = """
-import ctypes, sys
-import numpy as np
-library = ctypes.CDLL(sys.argv[1])
-random = np.random.default_rng(0)
-def array(*shape):
-    return random.standard_normal(shape).astype(np.float32) * np.float32(0.3)
-def pointers(arrays):
-    return [x.ctypes.data_as(ctypes.c_void_p) for x in arrays]
-for B, T, H, N in ((1, 1, 1, 64), (2, 9, 1, 64), (1, 33, 2, 64), (1, 49, 1, 8), (1, 17, 1, 128)):
-    for wild in (False, True):
-        sizes = [ctypes.c_int64(x) for x in (B, T, H, N)] + [2]
-        inputs = [array(B, T, H, N) for _ in range(6)] + [array(B, H, N, N)]
-        inputs[1] = -abs(inputs[1]) * (100 if wild else 1)
-        y, u, state2 = array(B, T, H, N), array(B, T, H, N), array(B, H, N, N)
-        assert library.wkv7_forward(*sizes, *pointers([*inputs, y, state2, u])) == 0
-        assert library.wkv7_forward(*sizes, *pointers([*inputs, y, state2]), None) == 0
-        grads = [np.empty_like(x) for x in inputs]
-        assert library.wkv7_backward(*sizes, *pointers([*inputs, u, y, state2, *grads])) == 0
-        assert all(np.isfinite(x).all() for x in grads)
-print("clean")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("native")
-def test_sanitizers_find_nothing(tmp_path: Path) -> None:
-    cxx = kernels._compiler()
-    runtime = subprocess.run(
-        [cxx, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if not Path(runtime).is_absolute():
-        pytest.skip("this compiler has no shared AddressSanitizer runtime")
-    file, text = next(iter(kernels.WKV7.source().items()))
-    source, library = tmp_path / file, tmp_path / "sanitized.so"
-    source.write_bytes(text)
-    flags = ["-march=native", "-std=c++17", "-O1", "-g", "-shared", "-fPIC", "-pthread"]
-    flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run([cxx, *flags, str(source), "-o", str(library)], check=True)
-    environment = os.environ | {
-        "LD_PRELOAD": runtime,
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SANITIZED, str(library)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout == "clean\n"
+def test_sequential_forms_are_the_recurrences() -> None:
+    """Those that the others are measured against, beside plain torch, in float64."""
+    inputs = kernels_bench.realistic4((2, 9, 3), dtype=torch.float64)
+    y, (num, den, exp) = kernels_bench.wkv4_sequential(*inputs[:4], tuple(inputs[4:]))
+    wanted, (num2, den2, exp2) = wkv4_torch(*inputs[:4], tuple(inputs[4:]))
+    assert relative(y, wanted) < 1e-12
+    assert relative(torch.ldexp(num, exp - exp2), num2) < 1e-12
+    assert relative(torch.ldexp(den, exp - exp2), den2) < 1e-12

@@ -71,6 +71,10 @@ def test_facts_of_a_network(
     assert (facts["state_elements"], facts["state_bytes"]) == (elements, size)
     assert str(facts["tokenizer"]).startswith("none: ")
     assert str(facts["kernel"]).split(":")[0] in ("torch", "native")
+    own, *more = str(facts["training_kernel"]).split(":")[0].split(", ")
+    assert [own, *more][-1] in ("torch", "native")
+    assert own == {"2": "WKV-4", "4": "WKV-4", "5.2": "torch", "7": "WKV-7"}[generation]
+    assert str(facts["cuda"]).split()[0] in ("no:", "yes,")
 
 
 def test_facts_as_text(tmp_path: Path, run: Run) -> None:
@@ -83,6 +87,7 @@ def test_facts_as_text(tmp_path: Path, run: Run) -> None:
     assert lines["layers"] == "2 x 128, 2 heads of 64, ffn 512"
     assert lines["weights"].startswith("float16 (496,000), float32 (128); 998.57 kB on disk")
     assert lines["state"] == "16,896 numbers, 67.58 kB"
+    assert {"playing", "training", "cuda"} <= set(lines)
     save_model(tiny_model(hints=True, tied=True), tmp_path / "m.safetensors", {})
     _, out, _ = run("models", "show", tmp_path / "m.safetensors")
     assert "ffn 128, tied head, copy hints" in out

@@ -34,7 +34,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """With a compiler at hand, failing to build is a bug. Nothing is differentiated here."""
     try:
         kernels._compiler()
-    except kernels._NoBuildError as error:
+    except kernels.NoBuildError as error:
         pytest.skip(str(error))
     monkeypatch.setenv(kernels.VARIABLE, "native")
     threads = torch.get_num_threads()
@@ -395,9 +395,11 @@ def test_states_and_hints_of_another_network_are_refused() -> None:
         model(tokens, wider.initial_state(), hints=hints)
     with pytest.raises(ValueError, match=r"codes has shape \(1, 2, 7\)"):
         model(tokens, model.initial_state(), hints=(hints[0], hints[1][:, :2]))
-    elsewhere = State({n: t.to("meta") for n, t in model.initial_state().tensors.items()})
+    runner = native.runner_for(model, model.config, "float32", None)
+    assert runner is not None
+    elsewhere = {n: t.to("meta") for n, t in model.initial_state().tensors.items()}
     with pytest.raises(ValueError, match="on meta, wanted"):
-        model(tokens, elsewhere, hints=hints)
+        runner.forward(tokens, elsewhere, hints)
 
 
 def test_copies_of_a_network_have_their_own_weights() -> None:

@@ -193,7 +193,6 @@ def _prepare(config: Config, file: Path, longest: int) -> tuple[list[Contender |
 
 
 def _about(plan: Plan, config: Config, parameters: int, machine: Machine) -> Row:
-    kernel = choose(RWKV)
     return {
         "generation": config.generation,
         "layers": config.n_layer,
@@ -201,7 +200,7 @@ def _about(plan: Plan, config: Config, parameters: int, machine: Machine) -> Row
         "vocabulary": config.vocab,
         "parameters": parameters,
         "threads": torch.get_num_threads(),
-        "kernel": f"{'torch' if kernel.library is None else 'native'}, {kernel.why}",
+        "kernel": choose(RWKV).describe(),
         "gflops": machine.gflops,
         "gbytes_per_s": machine.gbytes,
         **{name: getattr(plan, name) for name in ("tokens", "decode", "rounds")},

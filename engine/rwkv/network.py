@@ -1,4 +1,4 @@
-"""An RWKV network of any generation and its two ways to run; knows nothing of files or text.
+"""An RWKV network of any generation and its ways to run; knows nothing of files or text.
 
 state_dict() has the names of official checkpoints, so the same object trains and plays.
 
@@ -8,13 +8,15 @@ Glossary: B batch, T tokens, C width, H heads, N head size, L layers, V vocabula
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine import gpu
 from engine.copyhints import CopyHints
+from engine.kernels import KernelError
 from engine.native import Runner, runner_for
 from engine.rwkv import v4, v6, v7_layers
 from engine.rwkv.blank import Embedding, Linear
@@ -23,9 +25,10 @@ from engine.rwkv.config import Config
 from engine.rwkv.hints import HintLayer, Hints, read_hints
 from engine.rwkv.init import initialise
 from engine.rwkv.state import State
+from engine.rwkv.v7_gpu import MOST_ROWS, MOST_TOKENS, GpuStep, step_for
 from engine.rwkv.v7_step import LARGEST, Packed, advance, pack
 
-Mode = Literal["gpt", "rnn"]
+Mode = Literal["gpt", "rnn", "cuda"]
 Tensors = Mapping[str, Tensor]
 
 
@@ -52,6 +55,7 @@ class Network(nn.Module):
         self.hint = HintLayer(config.vocab, config.n_embd) if config.hints else None
         self._pack: Packed | None = None
         self._runner: Runner | None = None
+        self._gpu_step: GpuStep | None = None
 
     @classmethod
     def create(cls, config: Config, seed: int = 0) -> Network:
@@ -88,6 +92,11 @@ class Network(nn.Module):
         for block in self._layers():
             cast(v4.TimeMix, block.att).compat = epsilon
 
+    @property
+    def step_mode(self) -> Mode:
+        """The quickest mode for one token: "cuda" where the weights' GPU runs the kernels."""
+        return "cuda" if gpu.usable(self.emb.weight.device) else "rnn"
+
     def initial_state(self, batch: int = 1) -> State:
         """The state before anything is read, on the weights' device: empty, or a tuned time_state.
 
@@ -110,32 +119,42 @@ class Network(nn.Module):
     ) -> tuple[Tensor, State]:
         """Read tokens (B, T) int64 from `state`: logits (B, T, V) and the state after them.
 
-        mode "gpt" runs all tokens in parallel, "rnn" one by one; the answers agree to rounding,
-        and to the bit in an `exact` network.
+        mode "gpt" runs all tokens in parallel, "rnn" one by one; "cuda" is for weights on a GPU: in
+        parallel, or by the fused step where that is quicker (RWKV-7, few tokens, no gradients). The
+        answers agree to rounding, and to the bit in an `exact` network. Tokens, state, hints and
+        select may be on any device; logits and state come on that of the weights.
         hints: precomputed (ids, codes), each (B, T, K); else they are worked out from the tokens
         and state.hints. A state that comes of precomputed hints has hints None.
         last_only: logits of the last position alone, (B, 1, V).
         select: bool (B, T), M of them true; logits are then (M, V), for those positions alone.
-        Raises ValueError for a mode, a shape or hints that don't fit.
+        Raises ValueError for a mode, a shape or hints that don't fit; KernelError for mode "cuda"
+        where the weights are not on a GPU that can run the kernels.
         """
         self._check(tokens, state, mode, select)
         hints, past = self._hints(tokens, state, hints)
-        wanted = None if last_only else select
+        device = self.emb.weight.device
+        tokens, state = tokens.to(device), state.to(device)
+        hints = hints and (hints[0].to(device), hints[1].to(device))
+        wanted = None if last_only or select is None else select.to(device)
         if runner := self._native(mode):
             logits, tensors = runner.forward(tokens, state.tensors, hints, last_only, wanted)
             return logits, State(tensors, past)
         if self.exact:
             logits, tensors = self._exactly(tokens, state.tensors, hints, last_only, wanted)
             return logits, State(tensors, past)
+        if step := self._fused(mode, tokens):
+            logits, tensors = step.forward(tokens, hints, state.tensors)
+            shown = logits[:, -1:] if last_only else logits if wanted is None else logits[wanted]
+            return shown, State(tensors, past)
         packed = self._packed() if mode == "rnn" and self._can_pack() else None
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed is None):
             x = self._embed(tokens, hints)
             if packed:
                 x, tensors = self._steps(packed, x, state.tensors)
-            elif mode == "gpt":
-                x, tensors = self._parallel(x, state.tensors)
-            else:
+            elif mode == "rnn":
                 x, tensors = self._one_by_one(x, state.tensors)
+            else:
+                x, tensors = self._parallel(x, state.tensors)
             if last_only:
                 x = x[:, -1:]
                 hints = hints and (hints[0][:, -1:], hints[1][:, -1:])
@@ -154,8 +173,10 @@ class Network(nn.Module):
             raise ValueError(f"tokens are {tokens.dtype}, wanted whole numbers")
         if select is not None and select.dtype is not torch.bool:
             raise ValueError(f"select is {select.dtype}, wanted a mask of bool")
-        if mode not in ("gpt", "rnn"):
-            raise ValueError(f"mode is {mode!r}, wanted 'gpt' or 'rnn'")
+        if mode not in get_args(Mode):
+            raise ValueError(f"mode is {mode!r}, wanted 'gpt', 'rnn' or 'cuda'")
+        if mode == "cuda":
+            _must_run_cuda(self.emb.weight.device)
 
     def _hints(
         self, tokens: Tensor, state: State, hints: Hints | None
@@ -249,6 +270,8 @@ class Network(nn.Module):
     # -- other forms of the weights -------------------------------------------------------------
 
     def _native(self, mode: Mode) -> Runner | None:
+        if mode == "cuda" or not self.emb.weight.is_cpu:
+            return None
         detached = mode == "rnn" and not self.training and not self.exact
         if (torch.is_grad_enabled() and not detached) or self.compat is not None:
             return None
@@ -267,13 +290,25 @@ class Network(nn.Module):
             self._pack = pack(self, self.config.n_layer, self._head())
         return self._pack
 
+    def _fused(self, mode: Mode, tokens: Tensor) -> GpuStep | None:
+        if mode != "cuda" or torch.is_grad_enabled():
+            return None
+        if len(tokens) > MOST_ROWS or tokens.shape[1] > MOST_TOKENS:
+            return None
+        self._gpu_step = step_for(self, self.config, self._gpu_step)
+        return self._gpu_step
+
     def drop_copies(self) -> None:
         """Forget the packed forms of the weights, which are then made anew when needed.
 
         Done by itself when weights are replaced or written to, except through `.data` or numpy,
         where nobody can see it: call this then.
         """
-        self._pack = self._runner = None
+        self._pack = self._runner = self._gpu_step = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: a copy packs its own weights."""
+        return self.__dict__ | {"_pack": None, "_runner": None, "_gpu_step": None}
 
     def train(self, mode: bool = True) -> Network:
         self.drop_copies()
@@ -286,6 +321,15 @@ class Network(nn.Module):
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         self.drop_copies()
         return super().load_state_dict(*args, **kwargs)
+
+
+@torch.compiler.assume_constant_result  # for what torch.compile traces
+def _must_run_cuda(device: torch.device) -> None:
+    if why := gpu.why_not(device):
+        raise KernelError(
+            f'Mode "cuda" can\'t run here ({why}): it needs a network on a GPU, as '
+            f'load_model(path, device="cuda") gives it.'
+        )
 
 
 def _new_block(config: Config, layer: int) -> Block:

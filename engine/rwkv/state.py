@@ -53,6 +53,9 @@ class State:
         return self._map(torch.Tensor.detach)
 
     def to(self, device: str | torch.device) -> State:
+        """The same values on `device`; itself where they are there already."""
+        if all(t.device == device for t in self.tensors.values()):
+            return self
         return self._map(lambda t: t.to(device))
 
     def select(self, rows: Sequence[int]) -> State:

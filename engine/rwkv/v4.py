@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from engine.rwkv.blank import Linear
 from engine.rwkv.block import log_decay, new_parameter, previous
 from engine.rwkv.config import Config
-from engine.rwkv.wkv4 import empty_state, wkv4
+from engine.rwkv.wkv4 import empty_state
+from engine.wkv import input_type, wkv4
 
 
 class TimeMix(nn.Module):
@@ -50,8 +51,9 @@ class TimeMix(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
         """As block.py says; num, den (B, C) float32 and exp (B, C) int32 are the state."""
         xk, xv, xr = mixed_inputs(self, self.mixes, h, past["att_x"])
-        k = _summed_in_parts(xk, self.key.weight).float()
-        v, r = self.value(xv).float(), self.receptance(xr)
+        kind = input_type(h)
+        k = _summed_in_parts(xk, self.key.weight).to(kind)
+        v, r = self.value(xv).to(kind), self.receptance(xr)
         w, u = log_decay(self.time_decay.flatten().double()), self.time_first.flatten().float()
         y, (num, den, exp) = wkv4(
             k, v, w, u, (past["num"], past["den"], past["exp"]), epsilon=self.compat
@@ -108,5 +110,7 @@ def mixed_inputs(
     """Every token of h (B, T, C) with the one before it, blended by each of the named mixes."""
     before = previous(h, xp)
     change = h - before
-    blended = {n: torch.addcmul(before, change, module.get_parameter(n)) for n in set(names)}
+    # In the order of `names`: a set's changes from run to run, and with it how gradients add up.
+    once = dict.fromkeys(names)
+    blended = {n: torch.addcmul(before, change, module.get_parameter(n)) for n in once}
     return tuple(blended[name] for name in names)

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.kernels import wkv7
 from engine.rwkv.blank import Linear
 from engine.rwkv.block import GROUP_EPS, group_norm, new_parameter, previous
 from engine.rwkv.config import Config
 from engine.rwkv.mixed import product, shifted_products, squared_relu_mix
+from engine.wkv import input_type, wkv7
 
 LOG_DECAY = -math.exp(-0.5)
 """log w = LOG_DECAY * sigmoid(...): the decay of one token lies in (0.545, 1)."""
@@ -80,11 +80,14 @@ class TimeMix(nn.Module):
         kk = F.normalize((k * self.k_k).view(heads).float(), dim=-1, eps=1e-12)
         k = k * torch.addcmul(1 - self.k_a, a, self.k_a)
 
-        a_heads = a.view(heads).float()
-        r_heads, k_heads, v_heads = (x.view(heads).float() for x in (r, k, v))
-        y, S = wkv7(r_heads, logw.view(heads), k_heads, v_heads, -kk, kk * a_heads, past["wkv"])
-        y = group_norm(y, self.ln_x)
-        bonus = (r_heads * k_heads * self.r_k).sum(-1, keepdim=True) * v_heads
+        removed, put = -kk, kk * a.view(heads).float()
+        kind = input_type(h)
+        r_heads, k_heads, v_heads, removed, put = (
+            x.view(heads).to(kind) for x in (r, k, v, removed, put)
+        )
+        y, S = wkv7(r_heads, logw.view(heads), k_heads, v_heads, removed, put, past["wkv"])
+        y = group_norm(y.float(), self.ln_x)
+        bonus = (r_heads.float() * k_heads * self.r_k).sum(-1, keepdim=True) * v_heads
         y = (y + bonus.reshape(B, T, C)).to(h.dtype) * g
         out = self._product(y, self.output.weight)
         return out, {"wkv": S}, v_first
