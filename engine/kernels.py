@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -91,6 +91,16 @@ def loaded(library: Library) -> ctypes.CDLL:
     found = choose(library).library or _choose(library, "native").library
     assert found is not None  # "native" gives a library or raises
     return found
+
+
+def assumed_constant(function: _Function) -> _Function:
+    """For what torch.compile traces, the function has one result and is no part of the program.
+
+    What torch.compiler.assume_constant_result does, without importing the compiler for it: that
+    would take longer than all else at a game's start.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def must_build(library: Library) -> bool:

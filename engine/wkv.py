@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine import gpu, wkv4_cuda, wkv4_native, wkv7_cuda, wkv7_native
-from engine.kernels import Kernel, choose
+from engine.kernels import Kernel, assumed_constant, choose
 from engine.rwkv.chunked import wkv7_chunked
 from engine.rwkv.wkv4 import State as State4
 from engine.rwkv.wkv4 import wkv4 as wkv4_torch
@@ -84,7 +84,7 @@ def kernel(name: str) -> Kernel:
     return choose(LIBRARIES[name])
 
 
-@torch.compiler.assume_constant_result  # for what torch.compile traces, choosing is no part of it
+@assumed_constant  # for torch.compile, choosing is no part of the program
 def _form(name: str, device: torch.device) -> str:
     """Which form a device's tensors take: cuda, native or torch. Raises KernelError."""
     if gpu.usable(device):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -332,3 +334,9 @@ def test_wrong_shapes_are_refused() -> None:
             WKV4(*wrong)
     with pytest.raises(ValueError, match=r"wkv4 wants k as \(B, T, C\), not \(3, 5\)"):
         WKV4(inputs[0][0], *inputs[1:])
+
+
+def test_a_start_does_not_wait_for_torchs_compiler() -> None:
+    """Importing it takes longer than all else that a game's start does."""
+    code = "import sys, engine.rwkv.network; sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from engine import gpu
 from engine.copyhints import CopyHints
-from engine.kernels import KernelError
+from engine.kernels import KernelError, assumed_constant
 from engine.native import Runner, runner_for
 from engine.rwkv import v4, v6, v7_layers
 from engine.rwkv.blank import Embedding, Linear
@@ -323,7 +323,7 @@ class Network(nn.Module):
         return super().load_state_dict(*args, **kwargs)
 
 
-@torch.compiler.assume_constant_result  # for what torch.compile traces
+@assumed_constant
 def _must_run_cuda(device: torch.device) -> None:
     if why := gpu.why_not(device):
         raise KernelError(
