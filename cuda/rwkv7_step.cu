@@ -33,7 +33,7 @@ __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-
 
 // x (B, C) = ln0(embedding of the token + what its hints add). A block is a row. vectors holds
 // ln0's weight and bias, the hints' scales (CHANNELS, C) and codes (CHANNELS * CODES, C). A token
-// that isn't in the vocabulary becomes NaN.
+// or hint that isn't in the vocabulary makes NaN.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     rwkv7_embed(const long long* where, const WEIGHT* table, const WEIGHT* hint_table,
                 const float* vectors, float* x, long long vocab, long long C) {
@@ -50,6 +50,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
             float sum = known ? load(table + token * C + i) : __uint_as_float(0x7fc00000u);
             for (int k = 0; hint_table && k < CHANNELS; ++k) {
                 const long long code = codes[b * CHANNELS + k], id = ids[b * CHANNELS + k];
+                if (code < 0 || code >= CODES || (code > 0 && (id < 0 || id >= vocab))) {
+                    sum = __uint_as_float(0x7fc00000u);
+                    continue;
+                }
                 sum += code_rows[(k * CODES + code) * C + i];
                 if (code > 0) sum += scale[k * C + i] * load(hint_table + id * C + i);
             }
@@ -301,7 +305,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     for (int g = threadIdx.x / 32; has_hints && g < part.valid * CHANNELS; g += WARPS) {
         const int k = g % CHANNELS;
         const long long hint = (long long)part.first * CHANNELS + g, id = ids[hint];
-        if (codes[hint] <= 0 || id < first || id >= first + deal.rows()) continue;
+        if (codes[hint] <= 0 || codes[hint] >= CODES) continue;  // the latter's logits are NaN
+        if (id < first || id >= first + deal.rows()) continue;
         float sum = 0;
         for (int c = threadIdx.x % 32; c < C; c += 32)
             sum += rows[g / CHANNELS * C + c] * vectors[(2 + k) * C + c];

@@ -64,8 +64,8 @@ def usable(device: torch.device) -> bool:
 def module(program: Program, device: torch.device) -> Module:
     """`program`, built for `device` and loaded there; the same module for the same question.
 
-    Raises KernelError, one sentence, where it can't be built or loaded; from then on `why_not`
-    says so too.
+    Raises KernelError, one sentence, where it can't be built or loaded. What can't be built is
+    remembered, and `why_not` says so from then on; loading, which wants memory, is tried anew.
     """
     key = (program, _index(device))
     found = _modules.get(key)
@@ -78,6 +78,7 @@ def module(program: Program, device: torch.device) -> Module:
     return found
 
 
+@kernels.assumed_constant
 def most_shared(device: torch.device) -> int:
     """The bytes of shared memory that a block may ask for on `device`."""
     return _most_shared(_index(device))
@@ -225,18 +226,31 @@ def _choice() -> str:
 
 
 def _outcome(program: Program, index: int) -> Module | KernelError:
-    """A module by the first compiler whose binary loads, or why there is none."""
+    """A module by the first compiler whose binary loads, or why none can be built.
+
+    Raises KernelError where one was built and the driver refused it.
+    """
     arch = "sm_{}{}".format(*_capability(index))
-    reason = ""
+    reason, refused = "", None
     try:
         driver = _driver()
         for compiler in cubin.compilers():
             try:
-                return Module(program, driver, index, cubin.binary(program, compiler, arch))
-            except (CubinError, KernelError) as error:
-                reason = reason or str(error).rstrip(".")
+                image = cubin.binary(program, compiler, arch)
+            except CubinError as error:
+                reason = reason or str(error)
+                continue
+            try:
+                return Module(program, driver, index, image)
+            except KernelError as error:
+                refused = refused or error
     except (OSError, AttributeError) as error:
         reason = " ".join(str(error).split())
+    if refused:
+        raise KernelError(
+            f"The CUDA kernel {program} can't be loaded ({str(refused).rstrip('.')}): "
+            f"set {kernels.VARIABLE}=torch to do without."
+        )
     reason = reason or "neither nvcc nor NVRTC is here"
     _failed[index] = f"{program} can't be built for {arch} ({reason})"
     return KernelError(

@@ -38,6 +38,9 @@ class KernelError(UserError):
     """The kernel that ADVENTURE_KERNEL asks for doesn't exist or can't be built here."""
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
 @dataclass(frozen=True)
 class Library:
     """A library that can be built here.

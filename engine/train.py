@@ -44,7 +44,7 @@ def masked_loss(
     Where nothing is said the loss is 0, not the mean of nothing: one NaN would end a training run.
     """
     logits, _ = model(tokens, model.initial_state(len(tokens)), hints=hints, select=said)  # (M, V)
-    targets = tokens.roll(-1, 1)[said]
+    targets = tokens.roll(-1, 1)[said].to(logits.device)
     if not len(targets):
         return logits.sum(), targets.bool()
     return F.cross_entropy(logits, targets), logits.argmax(-1) == targets
@@ -93,7 +93,7 @@ class Trainer:
 
     def load(self, path: Path) -> dict[str, object]:
         """Go on from `path`; returns what was given as `extra`."""
-        saved: dict[str, Any] = torch.load(path, weights_only=True)
+        saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step = saved["step"]

@@ -10,11 +10,13 @@ Glossary: B batch, T tokens, H heads, N head size, C channels; S the state of WK
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor
 
 from engine import gpu, wkv4_cuda, wkv4_native, wkv7_cuda, wkv7_native
-from engine.kernels import Kernel, assumed_constant, choose
+from engine.kernels import VARIABLE, Kernel, KernelError, assumed_constant, choose
 from engine.rwkv.chunked import wkv7_chunked
 from engine.rwkv.wkv4 import State as State4
 from engine.rwkv.wkv4 import wkv4 as wkv4_torch
@@ -31,19 +33,26 @@ def wkv7(
 
     r, logw, k, v, a, b: (B, T, H, N) float32, or bfloat16 or float16, where logw may be float32;
     state: (B, H, N, N) float32. Returns y (B, T, H, N) as r and the state after the last token, as
-    new tensors; differentiable once in every argument. Raises ValueError for shapes that don't
-    fit, KernelError when ADVENTURE_KERNEL asks for what this machine hasn't got.
+    new tensors; differentiable once in every argument, backwards (forward-mode tangents are lost).
+
+    RWKV-7's logw lies in (-0.607, 0). Plain torch overflows to NaN where 16 tokens sum to less than
+    about -88, the CUDA kernels where 8 do to less than -70; the native ones take any.
+    Raises ValueError for shapes or devices that don't fit, KernelError when ADVENTURE_KERNEL asks
+    for what this machine hasn't got.
     """
     inputs = (r, logw, k, v, a, b, state)
     _check7(inputs)
-    if r.shape[1] == 0:
-        return torch.zeros_like(v), state.clone()
+    if r.numel() == 0:
+        return torch.zeros_like(r), state.clone()
     form = _form("WKV-7", r.device)
-    if form == "torch" or not (wkv7_cuda if form == "cuda" else wkv7_native).fits(inputs):
-        y, state2 = wkv7_chunked(*(x.to(_wide(x)) for x in inputs))
-        return y.to(r.dtype), state2
-    y, state2, _ = wkv7_forward(*inputs, _watched(inputs))
-    return y, state2
+    if form != "torch" and (wkv7_cuda if form == "cuda" else wkv7_native).fits(inputs):
+        try:
+            y, state2, _ = wkv7_forward(*inputs, _watched(inputs))
+            return y, state2
+        except KernelError:
+            _may_fall_back()
+    y, state2 = wkv7_chunked(*(x.to(_wide(x)) for x in inputs))
+    return y.to(r.dtype), state2
 
 
 def wkv4(
@@ -58,12 +67,15 @@ def wkv4(
     """
     inputs = (k, v, w, u, *state)
     _check4(inputs)
-    form = "torch" if epsilon is not None or k.shape[1] == 0 else _form("WKV-4", k.device)
-    if form == "torch" or not (wkv4_cuda if form == "cuda" else wkv4_native).fits(inputs):
-        y, state2 = wkv4_torch(k.to(_wide(k)), v.to(_wide(v)), w, u, state, epsilon)
-        return y.to(k.dtype), state2
-    y, num, den, exp, *_ = wkv4_forward(*inputs, _watched(inputs))
-    return y, (num, den, exp)
+    form = "torch" if epsilon is not None or k.numel() == 0 else _form("WKV-4", k.device)
+    if form != "torch" and (wkv4_cuda if form == "cuda" else wkv4_native).fits(inputs):
+        try:
+            y, num, den, exp, *_ = wkv4_forward(*inputs, _watched(inputs))
+            return y, (num, den, exp)
+        except KernelError:
+            _may_fall_back()
+    y, state2 = wkv4_torch(k.to(_wide(k)), v.to(_wide(v)), w, u, state, epsilon)
+    return y.to(k.dtype), state2
 
 
 def input_type(x: Tensor) -> torch.dtype:
@@ -94,6 +106,12 @@ def _form(name: str, device: torch.device) -> str:
     return "torch" if kernel(name).library is None else "native"
 
 
+def _may_fall_back() -> None:
+    """Inside an except: raises again where ADVENTURE_KERNEL asks for the kernels."""
+    if os.environ.get(VARIABLE) == "native":
+        raise
+
+
 def _watched(inputs: tuple[Tensor, ...]) -> bool:
     return torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
 
@@ -102,10 +120,18 @@ def _wide(x: Tensor) -> torch.dtype:
     return torch.float32 if x.dtype in HALF else x.dtype
 
 
+def _same_device(name: str, inputs: tuple[Tensor, ...]) -> None:
+    """Kernels are given addresses alone: one of another device's memory would end the process."""
+    if any(x.device != inputs[0].device for x in inputs):
+        devices = ", ".join(sorted({str(x.device) for x in inputs}))
+        raise ValueError(f"{name} wants all tensors on one device, not on {devices}")
+
+
 def _check7(inputs: tuple[Tensor, ...]) -> None:
     wanted, *others, state = [x.shape for x in inputs]
     if len(wanted) != 4:
         raise ValueError(f"wkv7 wants r as (B, T, H, N), not {tuple(wanted)}")
+    _same_device("wkv7", inputs)
     for name, shape in zip(("logw", "k", "v", "a", "b"), others, strict=True):
         if shape != wanted:
             raise ValueError(f"wkv7 wants {name} as r, {tuple(wanted)}, not {tuple(shape)}")
@@ -118,6 +144,7 @@ def _check4(inputs: tuple[Tensor, ...]) -> None:
     k = inputs[0]
     if k.dim() != 3:
         raise ValueError(f"wkv4 wants k as (B, T, C), not {tuple(k.shape)}")
+    _same_device("wkv4", inputs)
     B, _, C = k.shape
     wanted = {"v": k.shape, "w": (C,), "u": (C,), "num": (B, C), "den": (B, C), "exp": (B, C)}
     for (name, shape), x in zip(wanted.items(), inputs[1:], strict=True):

@@ -116,7 +116,6 @@ def forward(
 
 def backward(
     inputs: tuple[Tensor, ...],
-    y: Tensor,
     saved: Tensor,
     dy: Tensor,
     dnum2: Tensor,
@@ -124,8 +123,8 @@ def backward(
 ) -> Six:
     """The gradients of k, v, w, u, num, den in their types, from those of y, num2, den2.
 
-    inputs, saved: as `forward` took and gave them; all contiguous. y isn't needed: half-precision
-    ones would lose digits of the gradients, and what is saved gives it anew.
+    inputs, saved: as `forward` took and gave them; all contiguous. What is saved gives y anew: read
+    in half precision it would lose digits of the gradients.
     """
     k, v, w, u, num, den, _ = inputs
     dk, dv, dnum, dden = (torch.empty_like(x) for x in (k, v, num, den))

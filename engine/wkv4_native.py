@@ -63,7 +63,6 @@ def forward(
 
 def backward(
     inputs: tuple[Tensor, ...],
-    y: Tensor,
     saved: Tensor,
     dy: Tensor,
     dnum2: Tensor,
@@ -71,7 +70,7 @@ def backward(
 ) -> Six:
     """The gradients of k, v, w, u, num, den from those of y, num2, den2; all contiguous.
 
-    inputs, saved: as `forward` took and gave them. y isn't needed: the anchors give it anew.
+    inputs, saved: as `forward` took and gave them. The anchors give y anew.
     """
     k = inputs[0]
     dk, dv, dw, du, dnum, dden = (torch.empty_like(x) for x in inputs[:6])

@@ -71,6 +71,9 @@ def forward(inputs: tuple[Tensor, ...], keep: bool = False) -> tuple[Tensor, Ten
     B, T, H, N = r.shape
     y, state2 = torch.empty_like(r), torch.empty_like(state)
     values = _values(B * H, N, r.device)
+    if keep:  # what `backward` will want: better refused now, while plain torch can take over
+        later = _values(2 * _heads(B, T, H, N), N, r.device)
+        gpu.module(program(N, later, r.dtype, logw.dtype), r.device)
     gpu.module(program(N, values, r.dtype, logw.dtype), r.device).launch(
         "wkv7_forward",
         (B * H, N // values, 1),
@@ -95,8 +98,7 @@ def backward(
     dr, dlogw, dk, dv, da, db, dstate = grads = tuple(torch.empty_like(x) for x in inputs)
     B, T, H, N = r.shape
     chunks = -(-T // CHUNK)
-    spans = -(-chunks // _span(N))
-    heads = min(B * H, max(1, TRANSIENT_BYTES // (8 * N * (spans * N + chunks * CHUNK))))
+    spans, heads = -(-chunks // _span(N)), _heads(B, T, H, N)
     states, dstates = (state.new_empty(heads, spans, N, N) for _ in range(2))
     u, z = (state.new_empty(heads, chunks, CHUNK, N) for _ in range(2))
     values = _values(2 * heads, N, r.device)
@@ -120,6 +122,13 @@ def backward(
             *(T, H, first),
         )
     return grads
+
+
+def _heads(B: int, T: int, H: int, N: int) -> int:
+    """How many heads the backward pass is at together."""
+    chunks = -(-T // CHUNK)
+    spans = -(-chunks // _span(N))
+    return min(B * H, max(1, TRANSIENT_BYTES // (8 * N * (spans * N + chunks * CHUNK))))
 
 
 def _aligned(x: Tensor) -> Tensor:

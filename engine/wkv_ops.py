@@ -146,7 +146,7 @@ def wkv4_forward(
 @torch.library.custom_op(
     "adventure::wkv4_backward",
     mutates_args=(),
-    schema=f"({_FOUR}, Tensor y, Tensor saved, Tensor dy, Tensor dnum2, Tensor dden2) -> "
+    schema=f"({_FOUR}, Tensor saved, Tensor dy, Tensor dnum2, Tensor dden2) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def wkv4_backward(
@@ -157,7 +157,6 @@ def wkv4_backward(
     num: Tensor,
     den: Tensor,
     exp: Tensor,
-    y: Tensor,
     saved: Tensor,
     dy: Tensor,
     dnum2: Tensor,
@@ -165,7 +164,7 @@ def wkv4_backward(
 ) -> Six:
     """The gradients of k, v, w, u, num and den, from those of y, num and den after it."""
     inputs = _rows((k, v, w, u, num, den, exp))
-    return _wkv4(k.device).backward(inputs, *_rows((y, saved, dy, dnum2, dden2)))
+    return _wkv4(k.device).backward(inputs, *_rows((saved, dy, dnum2, dden2)))
 
 
 def _wkv4(device: torch.device) -> ModuleType:
@@ -189,15 +188,15 @@ def _(*tensors: Tensor) -> Six:
 
 def _setup4(ctx: Any, inputs: tuple[Any, ...], output: Five) -> None:
     *tensors, keep = inputs
-    _save(ctx, keep, output[3:] if keep else output, *tensors, output[0], output[4])
+    _save(ctx, keep, output[3:] if keep else output, *tensors, output[4])
 
 
 def _backward4(
     ctx: Any, dy: Tensor | None, dnum2: Tensor | None, dden2: Tensor | None, *_: None
 ) -> tuple[Tensor | None, ...]:
-    *inputs, y, saved = ctx.saved_tensors
-    incoming = zip((dy, dnum2, dden2), (y, *inputs[4:6]), strict=True)
-    grads = wkv4_backward(*inputs, y, saved, *(_or_zeros(d, x) for d, x in incoming))
+    *inputs, saved = ctx.saved_tensors
+    incoming = zip((dy, dnum2, dden2), (inputs[0], *inputs[4:6]), strict=True)
+    grads = wkv4_backward(*inputs, saved, *(_or_zeros(d, x) for d, x in incoming))
     return (*grads, None, None)
 
 

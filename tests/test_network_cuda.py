@@ -116,6 +116,34 @@ def test_generating_on_a_cpu_goes_one_by_one() -> None:
 
 
 @pytest.mark.usefixtures("launched")
+@torch.no_grad()
+def test_the_step_reads_and_writes_nothing_that_is_not_there() -> None:
+    """Kernels get addresses alone: another network's state, and hints that nobody could give."""
+    model, token = small_model("7", hints=True), torch.tensor([[3]])
+    with pytest.raises(ValueError, match=r"att_x has shape \(1, 1, 64\) .* wanted \(2, 1, 64\)"):
+        model(token, small_model("7", hints=True, layers=1).initial_state(), mode="cuda")
+    state = model.initial_state()
+    ids, codes = read_hints(state.hints or (), token)[0]
+    with pytest.raises(ValueError, match=r"ids has shape"):
+        model(token, state, mode="cuda", hints=(ids[..., :1], codes[..., :1]))
+    for hints in ((ids + 10**6, codes + 1), (ids, codes + 10**3), (ids, codes - 1)):
+        logits, _ = model(token, state, mode="cuda", hints=hints)
+        assert logits.isnan().all()
+
+
+@pytest.mark.usefixtures("launched")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_logits_are_float32_whatever_the_weights(dtype: torch.dtype) -> None:
+    """A saved game holds them, and may go on another way."""
+    model = small_model("7").to(dtype)
+    for mode in MODES:
+        for tokens in (PROMPT, PROMPT[:, :1]):
+            logits, _ = model(tokens, model.initial_state(), mode=mode)
+            assert logits.dtype is torch.float32, (mode, tokens.shape)
+
+
+@pytest.mark.usefixtures("launched")
 @pytest.mark.parametrize("generation", ["4", "7"])
 @torch.no_grad()
 def test_mode_cuda_gives_the_numbers_of_the_others(generation: str) -> None:

@@ -25,15 +25,15 @@ class _Differentiated(torch.autograd.Function):
     def forward(ctx: Any, module: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
         y, num, den, exp, saved = module.forward(inputs, True)
         ctx.module = module
-        ctx.save_for_backward(*inputs, y, saved)
+        ctx.save_for_backward(*inputs, saved)
         ctx.mark_non_differentiable(exp)
         return y, num, den, exp
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        *inputs, y, saved = ctx.saved_tensors
+        *inputs, saved = ctx.saved_tensors
         dy, dnum, dden = (x.contiguous() for x in grads[:3])
-        return None, *ctx.module.backward(tuple(inputs), y, saved, dy, dnum, dden), None
+        return None, *ctx.module.backward(tuple(inputs), saved, dy, dnum, dden), None
 
 
 def native(k: Tensor, v: Tensor, w: Tensor, u: Tensor, state: State) -> tuple[Tensor, State]:
@@ -430,8 +430,8 @@ for threads in (1, 1000):
         inputs, exp = make(*shape, 1.0)
         incoming = [x.float() for x in along(inputs)]
         inputs = (*cast(inputs, torch.float32), exp)
-        y, *_, saved = wkv4_cuda.forward(inputs, True)
-        wkv4_cuda.backward(inputs, y, saved, *incoming)
+        *_, saved = wkv4_cuda.forward(inputs, True)
+        wkv4_cuda.backward(inputs, saved, *incoming)
 print("clean")
 """
 

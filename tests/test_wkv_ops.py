@@ -192,8 +192,7 @@ def forward_and_backward(name: str, shape: Sequence[int]) -> Iterator[tuple[Call
     yield forward, (*inputs, False)
     y, *state, saved = forward(*inputs, True)
     floats = [x for x in state if x.is_floating_point()]
-    rest = (saved, y, *floats) if name == "wkv7" else (y, saved, y, *floats)
-    yield backward, (*inputs, *rest)
+    yield backward, (*inputs, saved, y, *floats)
 
 
 @pytest.mark.usefixtures("native")
@@ -324,6 +323,34 @@ def test_a_choice_may_change_between_forward_and_backward(monkeypatch: pytest.Mo
             patch.setenv(kernels.VARIABLE, "torch")
             out.sum().backward()
         assert inputs[0].grad is not None and inputs[0].grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_tensors_of_two_devices_are_refused(name: str) -> None:
+    form, _, make, shape = BOTH[name]
+    *inputs, state = make(shape)
+    with pytest.raises(ValueError, match="wants all tensors on one device, not on cpu, meta"):
+        form(*inputs, state.to("meta"))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_kernels_that_cannot_be_had_leave_plain_torch(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The GPU seems fine until its first program is asked for."""
+
+    def refuse(program: gpu.Program, device: torch.device) -> None:
+        raise gpu.KernelError("no program today.")
+
+    emulate_gpu(monkeypatch)
+    monkeypatch.setattr(gpu, "module", refuse)
+    form, plain, make, shape = BOTH[name]
+    inputs = make(shape)
+    monkeypatch.setenv(kernels.VARIABLE, "auto")
+    assert_close(run(form, inputs), run(plain, inputs), 0.0)
+    monkeypatch.setenv(kernels.VARIABLE, "native")
+    with pytest.raises(UserError, match="no program today"):
+        form(*inputs)
 
 
 def test_wrong_shapes_are_refused() -> None:

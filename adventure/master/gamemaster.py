@@ -127,8 +127,11 @@ class GameMaster:
 
     @property
     def opening_hash(self) -> str:
-        """Of everything that the opening follows from: weights, tokenizer, prompt, protocol."""
-        parts = (self.weights, self.tokenizer.hash, self.prompt, str(PROTOCOL))
+        """Of everything that the opening follows from: weights, tokenizer, prompt, protocol, and
+        the types and device that the network computes with."""
+        kind = self.model.emb.weight
+        how = f"{PROTOCOL} {self.model.weights} {kind.dtype} {kind.device.type}"
+        parts = (self.weights, self.tokenizer.hash, self.prompt, how)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
     def _read_opening(self, file: Path) -> Position | None:

@@ -208,7 +208,8 @@ class Network(nn.Module):
 
     def _logits(self, x: Tensor, hints: Hints | None, packed: Packed | None = None) -> Tensor:
         h = self.ln_out(x)
-        logits = h @ packed.head if packed else F.linear(h, self._head())
+        # float32 whatever the weights are: every form gives the same type, and so do saved games.
+        logits = (h @ packed.head if packed else F.linear(h, self._head())).float()
         if hints is not None and self.hint is not None:
             logits = self.hint.raise_logits(logits, h, hints)
         return logits

@@ -12,6 +12,7 @@ low ranks, K hint channels.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Mapping
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from engine import gpu
 from engine.copyhints import CHANNELS, CODES
+from engine.kernels import VARIABLE, KernelError
 from engine.rwkv.config import Config
 from engine.rwkv.hints import Hints
 from engine.rwkv.v7_gpu_pack import EndsPack, LayerPack, pack_ends, pack_layer, ready
@@ -34,6 +36,8 @@ THREADS, WARPS, TILE = 128, 4, 4  # as in rwkv7_products.h
 SHARED = 96 * 1024  # bytes a block may have on every GPU since Ampere
 BLOCKS = 528  # four for each of 132 processors: more would repeat the norms too often
 PLANS = 16  # batch sizes whose buffers and graphs are kept
+
+_capturing = threading.Lock()
 
 Launch = tuple[str, tuple[int, int, int], int, int, tuple[Tensor | int | None, ...]]
 
@@ -90,11 +94,12 @@ class GpuStep:
 
         hints: as the network's, where it has copy hints. `state` holds att_x and ffn_x (L, B, C)
         and wkv (L, B, H, N, N), float32. All lie on the weights' device. A token that isn't in the
-        vocabulary gives NaN. Raises ValueError for hints amiss, KernelError where the kernels
-        can't be built.
+        vocabulary gives NaN, and so does a hint. Raises ValueError for hints amiss and for tensors
+        of another shape or device, KernelError where the kernels can't be built.
         """
         if (hints is None) != (self._config.hints is None):
             raise ValueError("hints are for a network with copy hints, and needed there")
+        self._check(tokens, hints, state)
         with torch.inference_mode(False), _on(self._ends.table.device):
             rows, new = [], dict(state)
             for t in range(tokens.shape[1]):
@@ -102,6 +107,26 @@ class GpuStep:
                 logits, new = self._read(tokens[:, t], shown, new)
                 rows.append(logits)
             return rows[0].unsqueeze(1) if len(rows) == 1 else torch.stack(rows, 1), new
+
+    def _check(
+        self, tokens: Tensor, hints: Hints | None, state: Mapping[str, Tensor]
+    ) -> None:
+        """Kernels are given addresses alone: what isn't there would be read and written."""
+        c, device, (B, T) = self._config, self._ends.table.device, tokens.shape
+        wanted: dict[str, tuple[Tensor, tuple[int, ...]]] = {"tokens": (tokens, (B, T))}
+        for name, size in (
+            ("att_x", (c.n_embd,)),
+            ("ffn_x", (c.n_embd,)),
+            ("wkv", (c.n_head, c.head_size, c.head_size)),
+        ):
+            wanted[name] = (state[name], (c.n_layer, B, *size))
+        for name, x in zip(("ids", "codes"), hints or (), strict=False):
+            wanted[name] = (x, (B, T, CHANNELS))
+        for name, (x, shape) in wanted.items():
+            if x.shape != shape or x.device != device:
+                raise ValueError(
+                    f"{name} has shape {tuple(x.shape)} on {x.device}, wanted {shape} on {device}"
+                )
 
     def _read(
         self, tokens: Tensor, hints: Hints | None, state: Mapping[str, Tensor]
@@ -127,9 +152,10 @@ class GpuStep:
 
 
 def step_for(model: nn.Module, config: Config, old: GpuStep | None) -> GpuStep | None:
-    """The step of an RWKV-7: `old` while it is fresh; None for a network that has none.
+    """The step of an RWKV-7: `old` while it is fresh; None for a network that has none, or where
+    its kernels turn out not to be had. Raises KernelError for that if ADVENTURE_KERNEL=native.
 
-    Doesn't ask whether the weights' device can run the kernels: engine.gpu.why_not does.
+    Doesn't ask whether the weights' device can run kernels at all: engine.gpu.why_not does.
     """
     if old is not None and old.fresh():
         return old
@@ -138,7 +164,14 @@ def step_for(model: nn.Module, config: Config, old: GpuStep | None) -> GpuStep |
     kinds = {p.dtype for p in model.parameters()}
     if len(kinds) != 1 or not kinds <= set(FORMATS) or 4 * config.n_embd > SHARED:
         return None
-    return GpuStep(model, config)
+    step, weight = GpuStep(model, config), next(model.parameters())
+    try:
+        gpu.module(program(weight.dtype, config.head_size, _batch(1, config.n_embd)), weight.device)
+    except KernelError:
+        if os.environ.get(VARIABLE) == "native":
+            raise
+        return None
+    return step
 
 
 # -- launching -------------------------------------------------------------------------------------
@@ -255,9 +288,13 @@ def captured(launch: Callable[[], None], device: torch.device) -> Callable[[], N
     """What replays the kernels that `launch` launches, without running them now."""
     if device.type != "cuda":
         return launch
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        launch()
+    # torch's own stream for captures is one for the whole process, on the device of the first:
+    # for another device's kernels the graph would stay empty, and a replay would do nothing. And
+    # one at a time: a capture begins by waiting for the device, which breaks another one.
+    with _capturing:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            launch()
     return graph.replay
 
 
