@@ -97,6 +97,7 @@ class Module:
         """Raises KernelError where the driver refuses the binary."""
         self._program, self._driver, self._index = program, driver, index
         self._kernels: dict[str, _Kernel] = {}
+        self._lock = threading.Lock()
         self._handle = ctypes.c_void_p()
         with _on_device(index):
             driver.bind(index)
@@ -135,9 +136,12 @@ class Module:
         pointers: ctypes.Array[ctypes.c_void_p],
     ) -> None:
         if shared > kernel.shared:
-            self._driver.bind(self._index)
-            self._driver.call("cuFuncSetAttribute", kernel.handle, _SHARED_ATTRIBUTE, shared)
-            kernel.shared = shared
+            with self._lock:  # another thread's smaller number must not come after a larger one
+                if shared > kernel.shared:
+                    self._driver.bind(self._index)
+                    function, what = kernel.handle, _SHARED_ATTRIBUTE
+                    self._driver.call("cuFuncSetAttribute", function, what, shared)
+                    kernel.shared = shared
         launch = self._driver.launch
         stream = _stream(self._index)
         code = launch(kernel.handle, *grid, block, 1, 1, shared, stream, pointers, None)
@@ -154,8 +158,7 @@ class Module:
             self._driver.call(
                 "cuModuleGetFunction", ctypes.byref(found.handle), self._handle, kernel.encode()
             )
-        self._kernels[kernel] = found
-        return found
+        return self._kernels.setdefault(kernel, found)
 
 
 class _Arguments(threading.local):

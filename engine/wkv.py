@@ -14,6 +14,7 @@ import os
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from engine import gpu, wkv4_cuda, wkv4_native, wkv7_cuda, wkv7_native
 from engine.kernels import VARIABLE, Kernel, KernelError, assumed_constant, choose
@@ -33,7 +34,7 @@ def wkv7(
 
     r, logw, k, v, a, b: (B, T, H, N) float32, or bfloat16 or float16, where logw may be float32;
     state: (B, H, N, N) float32. Returns y (B, T, H, N) as r and the state after the last token, as
-    new tensors; differentiable once in every argument, backwards (forward-mode tangents are lost).
+    new tensors; differentiable once in every argument.
 
     RWKV-7's logw lies in (-0.607, 0). Plain torch overflows to NaN where 16 tokens sum to less than
     about -88, the CUDA kernels where 8 do to less than -70; the native ones take any.
@@ -44,7 +45,7 @@ def wkv7(
     _check7(inputs)
     if r.numel() == 0:
         return torch.zeros_like(r), state.clone()
-    form = _form("WKV-7", r.device)
+    form = "torch" if _forward_mode(inputs) else _form("WKV-7", r.device)
     if form != "torch" and (wkv7_cuda if form == "cuda" else wkv7_native).fits(inputs):
         try:
             y, state2, _ = wkv7_forward(*inputs, _watched(inputs))
@@ -67,7 +68,8 @@ def wkv4(
     """
     inputs = (k, v, w, u, *state)
     _check4(inputs)
-    form = "torch" if epsilon is not None or k.numel() == 0 else _form("WKV-4", k.device)
+    plain = epsilon is not None or k.numel() == 0 or _forward_mode(inputs)
+    form = "torch" if plain else _form("WKV-4", k.device)
     if form != "torch" and (wkv4_cuda if form == "cuda" else wkv4_native).fits(inputs):
         try:
             y, num, den, exp, *_ = wkv4_forward(*inputs, _watched(inputs))
@@ -114,6 +116,13 @@ def _may_fall_back() -> None:
 
 def _watched(inputs: tuple[Tensor, ...]) -> bool:
     return torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+
+
+def _forward_mode(inputs: tuple[Tensor, ...]) -> bool:
+    """Whether derivatives are taken forwards (torch.func.jvp): operators would drop them unseen."""
+    if torch.compiler.is_compiling() or forward_ad._current_level < 0:
+        return False
+    return any(x.is_floating_point() and forward_ad.unpack_dual(x)[1] is not None for x in inputs)
 
 
 def _wide(x: Tensor) -> torch.dtype:

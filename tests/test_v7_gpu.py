@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from emulated import ORDERS, EmulatedModule, emulate_gpu, run_sanitized
+from emulated import ORDERS, EmulatedModule, Order, emulate_gpu, run_sanitized
 from tiny import HINTS, relative, tiny_model, tiny_tokens
 from torch import Tensor
 
@@ -116,8 +116,10 @@ def test_hints_of_every_channel_and_code_and_of_one_token() -> None:
     assert relative(none, wanted) > 1e-2  # the hints matter
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @torch.no_grad()
-def test_blocks_that_take_more_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_that_take_more_rows(monkeypatch: pytest.MonkeyPatch, order: Order) -> None:
+    emulate_gpu(monkeypatch, order)
     monkeypatch.setattr(v7_gpu, "BLOCKS", 2)
     model, tokens = network(hints=True), gpu_step._tokens(1, 16)
     logits, _ = read(model, made(model), tokens)

@@ -325,6 +325,44 @@ def test_what_fits() -> None:
     assert [wkv4_cuda.fits(x) for x in (single, double, half, mixed)] == [True, False, True, False]
 
 
+def falling(T: int, C: int) -> tuple[list[Tensor], Tensor]:
+    """Keys that fall as fast as the sums decay: all tokens weigh alike, however long ago."""
+    inputs, exp = make(1, T, C, 1.0, seed=16, fresh=True)
+    inputs[2] = -torch.linspace(300, 600, C, dtype=torch.float64) / T
+    line = 300 + inputs[2] * torch.arange(T, dtype=torch.float64).view(1, T, 1)
+    inputs[0] = (inputs[0] + line).float().double()
+    inputs[1] = inputs[1] + 1
+    return inputs, exp
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("form", [native, cuda])
+def test_a_decay_keeps_its_digits_over_a_long_text(
+    form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decay's own rounding error counts once a token: 6e-6 here, were it not made good."""
+    emulate_gpu(monkeypatch)
+    inputs, exp = falling(2000, 16)
+    found, _ = run(form, cast(inputs, torch.float32), exp)
+    wanted, _ = run(native, inputs, exp)
+    for x, z in zip(found[:3], wanted[:3], strict=True):
+        assert relative(x, z) < 1e-6
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("form", [native, cuda])
+def test_gradients_of_keys_that_outweigh_all_before(
+    form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output is nearly the newest value: their difference may not be taken as one."""
+    emulate_gpu(monkeypatch)
+    inputs, exp = make(2, 40, 16, 1.0, seed=17)
+    inputs[0] = (inputs[0] + 10 * torch.arange(40).view(1, 40, 1)).float().double()
+    _, (dk, _, _, du, *_) = run(form, cast(inputs, torch.float32), exp)
+    _, (wanted_k, _, _, wanted_u, *_) = run(wkv4, inputs, exp)
+    assert relative(dk, wanted_k) < 2e-6 and relative(du, wanted_u) < 2e-6
+
+
 # ---- the CUDA kernels --------------------------------------------------------------------------
 
 

@@ -325,6 +325,18 @@ def test_a_choice_may_change_between_forward_and_backward(monkeypatch: pytest.Mo
         assert inputs[0].grad is not None and inputs[0].grad.isfinite().all()
 
 
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("name", BOTH)
+def test_derivatives_taken_forwards(name: str) -> None:
+    """Operators would give zeros without a word."""
+    form, plain, make, shape = BOTH[name]
+    first, *rest = make(shape)
+    along = torch.ones_like(first)
+    _, found = torch.func.jvp(lambda x: form(x, *rest)[0], (first,), (along,))
+    _, wanted = torch.func.jvp(lambda x: plain(x, *rest)[0], (first,), (along,))
+    assert wanted.norm() > 0 and torch.equal(found, wanted)
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_tensors_of_two_devices_are_refused(name: str) -> None:
     form, _, make, shape = BOTH[name]
