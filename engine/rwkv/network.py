@@ -208,8 +208,9 @@ class Network(nn.Module):
 
     def _logits(self, x: Tensor, hints: Hints | None, packed: Packed | None = None) -> Tensor:
         h = self.ln_out(x)
-        # float32 whatever the weights are: every form gives the same type, and so do saved games.
-        logits = (h @ packed.head if packed else F.linear(h, self._head())).float()
+        logits = h @ packed.head if packed else F.linear(h, self._head())
+        # Half-precision weights too: all forms then give the same type, which saved games hold.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if hints is not None and self.hint is not None:
             logits = self.hint.raise_logits(logits, h, hints)
         return logits
