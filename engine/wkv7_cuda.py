@@ -1,7 +1,7 @@
 """Launches the WKV-7 kernels of cuda/wkv7.cu; knows nothing of autograd, layers or weights.
 
 Glossary: B batch, T tokens, H heads, N head size; S the state, (N, N) as [value, key];
-a chunk is CHUNK tokens. What the kernels compute: engine.kernels.wkv7, cuda/README.md.
+a chunk is CHUNK tokens. What the kernels compute: engine/wkv.py, cuda/README.md.
 """
 
 from __future__ import annotations

@@ -119,6 +119,19 @@ def test_any_decay(T: int) -> None:
 
 
 @pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("strongest", [2.0, 6.0, 20.0])
+def test_strong_decays_alone(strongest: float) -> None:
+    """No one of them is beyond all, but a chunk of them would be: it is rescaled at every step."""
+    inputs = realistic((1, 40, 2, 32), seed=4)
+    rng = torch.Generator().manual_seed(4)
+    inputs[1] = -strongest * torch.rand(inputs[1].shape, generator=rng)
+    out, grads = run(wkv.wkv7, inputs)
+    wanted, wanted_grads = run(wkv7_sequential, [x.double() for x in inputs])
+    for x, z in zip(out + grads, wanted + wanted_grads, strict=True):
+        assert relative(x, z) < 5e-6
+
+
+@pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("where", [0, 20, 39])
 def test_not_a_number_is_never_hidden(where: int) -> None:
     inputs = realistic((1, 40, 1, 64))

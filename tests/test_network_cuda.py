@@ -192,6 +192,14 @@ def test_training_in_mode_cuda(generation: str, launched: list[str]) -> None:
         assert x is None or z is None or relative(x, z) < 2e-5
 
 
+def test_a_short_text_in_mode_cuda_can_be_differentiated(launched: list[str]) -> None:
+    """As few tokens as the fused step takes where nothing is."""
+    model = small_model("7")
+    model(PROMPT[:, :3], model.initial_state(), "cuda")[0].square().sum().backward()
+    assert all(p.grad is not None for p in (model.emb.weight, model.blocks[1].att.w2))
+    assert launched == ["wkv7_forward"] * 2 + ["wkv7_sweeps", "wkv7_gradients"] * 2
+
+
 @torch.no_grad()
 def test_replaced_weights_are_seen_and_copies_are_whole(launched: list[str]) -> None:
     model = small_model("7", layers=1)

@@ -325,6 +325,18 @@ def test_a_choice_may_change_between_forward_and_backward(monkeypatch: pytest.Mo
         assert inputs[0].grad is not None and inputs[0].grad.isfinite().all()
 
 
+@pytest.mark.parametrize("emulated", [False, True])
+def test_nothing_to_read(emulated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if emulated:
+        emulate_gpu(monkeypatch)
+    for B, T, H in ((0, 3, 1), (1, 0, 1), (1, 3, 0)):
+        y, state = wkv.wkv7(*realistic((B, T, H, 32)))
+        assert y.shape == (B, T, H, 32) and state.shape == (B, H, 32, 32)
+    for shape in ((0, 3, 5), (1, 0, 5), (1, 3, 0)):
+        y, *sums = WKV4(*realistic4(shape))
+        assert y.shape == shape and sums[0].shape == (shape[0], shape[2])
+
+
 @pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("name", BOTH)
 def test_derivatives_taken_forwards(name: str) -> None:

@@ -108,9 +108,7 @@ class GpuStep:
                 rows.append(logits)
             return rows[0].unsqueeze(1) if len(rows) == 1 else torch.stack(rows, 1), new
 
-    def _check(
-        self, tokens: Tensor, hints: Hints | None, state: Mapping[str, Tensor]
-    ) -> None:
+    def _check(self, tokens: Tensor, hints: Hints | None, state: Mapping[str, Tensor]) -> None:
         """Kernels are given addresses alone: what isn't there would be read and written."""
         c, device, (B, T) = self._config, self._ends.table.device, tokens.shape
         wanted: dict[str, tuple[Tensor, tuple[int, ...]]] = {"tokens": (tokens, (B, T))}
