@@ -96,6 +96,11 @@ def loaded(library: Library) -> ctypes.CDLL:
     return found
 
 
+def required() -> bool:
+    """Whether ADVENTURE_KERNEL asks for the kernels, so that doing without them is an error."""
+    return os.environ.get(VARIABLE) == "native"
+
+
 def assumed_constant(function: _Function) -> _Function:
     """For what torch.compile traces, the function has one result and is no part of the program.
 

@@ -10,14 +10,12 @@ Glossary: B batch, T tokens, H heads, N head size, C channels; S the state of WK
 
 from __future__ import annotations
 
-import os
-
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from engine import gpu, wkv4_cuda, wkv4_native, wkv7_cuda, wkv7_native
-from engine.kernels import VARIABLE, Kernel, KernelError, assumed_constant, choose
+from engine.kernels import Kernel, KernelError, assumed_constant, choose, required
 from engine.rwkv.chunked import wkv7_chunked
 from engine.rwkv.wkv4 import State as State4
 from engine.rwkv.wkv4 import wkv4 as wkv4_torch
@@ -51,7 +49,8 @@ def wkv7(
             y, state2, _ = wkv7_forward(*inputs, _watched(inputs))
             return y, state2
         except KernelError:
-            _may_fall_back()
+            if required():
+                raise
     y, state2 = wkv7_chunked(*(x.to(_wide(x)) for x in inputs))
     return y.to(r.dtype), state2
 
@@ -75,7 +74,8 @@ def wkv4(
             y, num, den, exp, *_ = wkv4_forward(*inputs, _watched(inputs))
             return y, (num, den, exp)
         except KernelError:
-            _may_fall_back()
+            if required():
+                raise
     y, state2 = wkv4_torch(k.to(_wide(k)), v.to(_wide(v)), w, u, state, epsilon)
     return y.to(k.dtype), state2
 
@@ -106,12 +106,6 @@ def _form(name: str, device: torch.device) -> str:
     if device.type != "cpu":
         return "torch"
     return "torch" if kernel(name).library is None else "native"
-
-
-def _may_fall_back() -> None:
-    """Inside an except: raises again where ADVENTURE_KERNEL asks for the kernels."""
-    if os.environ.get(VARIABLE) == "native":
-        raise
 
 
 def _watched(inputs: tuple[Tensor, ...]) -> bool:

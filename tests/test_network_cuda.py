@@ -111,6 +111,23 @@ def test_generating_takes_the_fused_step_by_itself(launched: list[str]) -> None:
     assert "rwkv7_recur" in launched
 
 
+@torch.no_grad()
+def test_a_step_that_cannot_be_built_leaves_the_parallel_form(
+    monkeypatch: pytest.MonkeyPatch, launched: list[str]
+) -> None:
+    def refuse(program: gpu.Program, device: torch.device) -> None:
+        raise kernels.KernelError("no program today.")
+
+    model = small_model("7")
+    wanted, _ = model(PROMPT[:, :1], model.initial_state(), mode="rnn")
+    monkeypatch.setattr(gpu, "module", refuse)
+    found, _ = model(PROMPT[:, :1], model.initial_state(), mode="cuda")
+    assert relative(found, wanted) < 5e-6 and not launched
+    monkeypatch.setenv(kernels.VARIABLE, "native")
+    with pytest.raises(UserError, match="no program today"):
+        model(PROMPT[:, :1], model.initial_state(), mode="cuda")
+
+
 def test_generating_on_a_cpu_goes_one_by_one() -> None:
     assert small_model("7").step_mode == "rnn"
 

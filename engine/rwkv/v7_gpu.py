@@ -12,7 +12,6 @@ low ranks, K hint channels.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Mapping
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from engine import gpu
 from engine.copyhints import CHANNELS, CODES
-from engine.kernels import VARIABLE, KernelError
+from engine.kernels import KernelError, required
 from engine.rwkv.config import Config
 from engine.rwkv.hints import Hints
 from engine.rwkv.v7_gpu_pack import EndsPack, LayerPack, pack_ends, pack_layer, ready
@@ -162,14 +161,14 @@ def step_for(model: nn.Module, config: Config, old: GpuStep | None) -> GpuStep |
     kinds = {p.dtype for p in model.parameters()}
     if len(kinds) != 1 or not kinds <= set(FORMATS) or 4 * config.n_embd > SHARED:
         return None
-    step, weight = GpuStep(model, config), next(model.parameters())
-    try:
+    weight = next(model.parameters())
+    try:  # before anything is packed, which would be for nothing at every token
         gpu.module(program(weight.dtype, config.head_size, _batch(1, config.n_embd)), weight.device)
     except KernelError:
-        if os.environ.get(VARIABLE) == "native":
+        if required():
             raise
         return None
-    return step
+    return GpuStep(model, config)
 
 
 # -- launching -------------------------------------------------------------------------------------
