@@ -24,26 +24,36 @@ from adventure.errors import UserError
 from adventure.master import SHIPPED
 
 if TYPE_CHECKING:
-    from adventure.master.gamemaster import GameMaster
+    from adventure.master.gamemaster import GameMaster, Position
     from adventure.play.commands import Console
     from adventure.play.header import Identity
     from adventure.play.saves import Saves
     from adventure.play.session import Session
     from adventure.play.ui import Screen
+    from adventure.play.watch import Watch
     from adventure.world.pack import World
 
 DEFAULT_WORLD = "lantern"
 SMALL = 512
 """A network no wider than this plays on one thread: a second one would only be waited for."""
 _ELSEWHERE = {
+    "check": ("adventure.author.check", "look for faults in a world, and for a way to win it"),
     "convert": ("adventure.convert", "write a checkpoint in another form"),
     "eval": (
         "adventure.master.consistency_options",
         "measure how well the game master keeps to the rules",
     ),
     "harness": ("adventure.master.harness", "run tasks of lm-eval, an evaluation harness"),
+    "ifiction": ("adventure.author.ifiction", "print a world's record for libraries of games"),
+    "import": ("adventure.author.import_game", "make a world of a game of TextWorld's"),
+    "map": ("adventure.author.map", "draw a world's rooms and the ways between them"),
     "models": ("adventure.models", "look into checkpoints"),
+    "new": ("adventure.author.new", "make a small working world, to change into your own"),
+    "pack": ("adventure.author.parcel", "put a world into one file to hand on"),
+    "schema": ("adventure.schema", "print what editors need to complete and check a world.toml"),
+    "test": ("adventure.author.run_tests", "play a world's tests"),
     "tune": ("adventure.master.tune_options", "train a game master"),
+    "unpack": ("adventure.author.unpack", "make a folder of a packed world"),
     "verify": ("adventure.master.verify", "check that a network computes alike in every way"),
 }
 """Commands whose arguments and work belong to a module: add_arguments(parser) and run(args)."""
@@ -130,8 +140,6 @@ def _parser(command: str) -> argparse.ArgumentParser:
     prompt.add_argument(
         "--model", metavar="PATH", type=Path, help="count with the tokenizer beside this model"
     )
-    check = add("check", check_world, "look for faults in a world")
-    check.add_argument("world", metavar="WORLD")
     for name, (module, text) in _ELSEWHERE.items():
         sub = add(name, _ignore, text)
         if name == command:
@@ -203,12 +211,15 @@ def _play_arguments(parser: argparse.ArgumentParser) -> None:
         "--transcript", metavar="FILE", type=Path, help="write the game down, at the end of a file"
     )
     parser.add_argument(
+        "--watch", action="store_true", help="read the world anew whenever its file is saved"
+    )
+    parser.add_argument(
         "--show-records", action="store_true", help="show the game master's hidden records"
     )
 
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("part", choices=["engine", "gpu", "kernels", "play"])
+    parser.add_argument("part", choices=["engine", "gpu", "kernels", "play", "referee"])
     parser.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
     parser.add_argument(
         "--shape",
@@ -227,6 +238,14 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", type=_count, default=default, metavar="N", help=f"for engine: {text}"
         )
     _bench_gpu_arguments(parser)
+    parser.add_argument(
+        "--worlds", type=_count, metavar="N", help="for referee: random worlds (default: 200)"
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="for referee: 100,000 random turns, and whether everything holds after each",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -304,6 +323,7 @@ def _number(text: str) -> float:
 
 def play(args: argparse.Namespace) -> int:
     """Wire up a game and play it."""
+    from adventure.master.opening import use_packed_opening
     from adventure.play.loop import begin, run
     from adventure.play.saves import Saves, find_save, read_saved
     from adventure.world.pack import find_world, load_world
@@ -313,11 +333,13 @@ def play(args: argparse.Namespace) -> int:
             raise UserError(f"{option} is empty; give a name, or leave it out.")
     chosen = read_saved(find_save(saves_folder(), args.load)) if args.load else None
     name = args.world or (chosen.about.identity.world if chosen else DEFAULT_WORLD)
-    world = load_world(find_world(name))
+    place = find_world(name)
+    world = load_world(place)
     script = _open_script(args.script)
     console: Console | None = None
     screen = _screen(args, world, script, lambda: console.words if console else ((), ()))
     master, weights, tokenizer = load_master(world, args.model)
+    use_packed_opening(master, place)
     saves = Saves(saves_folder(), _identity(world, weights, tokenizer))
     session = _session(args, world, master, screen)
     console = _console(args, session, saves, screen)
@@ -325,7 +347,25 @@ def play(args: argparse.Namespace) -> int:
     session.use_sampler({**session.sampler, **_sampler(args)})  # a restored game has its own
     if args.seed is not None:
         session.reseed(args.seed)
-    return run(console, screen, greeting)
+    watch = _watch(place, console, screen, master) if args.watch else None
+    return run(console, screen, greeting, watch)
+
+
+def _watch(place: Path, console: Console, screen: Screen, master: GameMaster) -> Watch:
+    from adventure.play.watch import Watch
+    from adventure.world.parcel import is_parcel
+
+    if is_parcel(place):
+        raise UserError(f"--watch is for worlds that can be edited; unpack {place} first.")
+    before = console.saves.identity
+
+    def read(world: World) -> tuple[GameMaster, Position, Identity]:
+        fresh = master.of(world)
+        opening = _opening(fresh, screen, None)  # drafts would fill the disk
+        return fresh, opening, _identity(world, before.weights, before.tokenizer)
+
+    file = place / "world.toml" if place.is_dir() else place
+    return Watch(console, screen, file, read)
 
 
 def _open_script(name: str | None) -> TextIO | None:
@@ -390,13 +430,17 @@ def _identity(world: World, weights: str, tokenizer: str) -> Identity:
 def _session(args: argparse.Namespace, world: World, master: GameMaster, screen: Screen) -> Session:
     from adventure.play.session import Session
 
-    progress = screen.progress()
-    try:
-        opening = master.opening(progress, cache_folder())
-    finally:
-        progress.close()
+    opening = _opening(master, screen, cache_folder())
     seed = time.time_ns() % (1 << 31) if args.seed is None else args.seed
     return Session(world, master, opening, seed, {"temperature": 0.0, **_sampler(args)})
+
+
+def _opening(master: GameMaster, screen: Screen, cache: Path | None) -> Position:
+    progress = screen.progress()
+    try:
+        return master.opening(progress, cache)
+    finally:
+        progress.close()
 
 
 def _sampler(args: argparse.Namespace) -> dict[str, float]:
@@ -418,18 +462,19 @@ def _console(args: argparse.Namespace, session: Session, saves: Saves, screen: S
 
 
 def list_all_worlds(args: argparse.Namespace) -> int:
-    """One line a world; a faulty one says what is wrong."""
+    """One line a world; a faulty one says what is wrong first."""
+    from adventure.errors import PackError
     from adventure.world.pack import list_worlds, load_world
 
     for folder in list_worlds():
         try:
             world = load_world(folder)
-        except UserError as error:
-            print(f"{folder.name:<16} (faulty) {error}")
+        except PackError as error:
+            print(f"{folder.name:<16} (faulty) {error.faults[0]}")
             continue
         headline = f": {world.headline}" if world.headline else ""
         size = f"{len(world.rooms)} rooms, {len(world.things)} things"
-        print(f"{folder.name:<16} {world.title}{headline} ({size})")
+        print(f"{world.name:<16} {world.title}{headline} ({size})")
     return 0
 
 
@@ -452,7 +497,8 @@ def list_all_saves(args: argparse.Namespace) -> int:
 def print_prompt(args: argparse.Namespace) -> int:
     """The pack's text on standard output, its length in tokens on standard error."""
     from adventure.world.pack import find_world, load_world
-    from adventure.world.prompt import pack_text
+    from adventure.world.prompt import SPECIALS, pack_text
+    from engine.errors import TokenizerError
     from engine.tokenizer import Tokenizer
 
     text = pack_text(load_world(find_world(args.world)))
@@ -461,31 +507,28 @@ def print_prompt(args: argparse.Namespace) -> int:
     model: Path = args.model or SHIPPED
     folder = model if model.is_dir() else model.parent
     tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+    try:
+        for special in SPECIALS:
+            tokenizer.id_of(special)
+    except TokenizerError:
+        said = f"the tokenizer in {folder} is not made for worlds, so tokens can't be counted"
+        print(f"{len(text):,} characters; {said}.", file=sys.stderr)
+        return 0
     print(f"{len(tokenizer.encode(text)):,} tokens", file=sys.stderr)
     return 0
 
 
-def check_world(args: argparse.Namespace) -> int:
-    """Load a world and solve it: 2 for a fault, 1 where the ending can't be reached."""
-    from adventure.referee.players import solve
-    from adventure.world.pack import find_world, load_world
-
-    world = load_world(find_world(args.world))
-    if solve(world) is None:
-        place = f'"{world.ending.thing}" in "{world.ending.room}"'
-        print(f"{world.title}: the ending can't be reached; see that one can bring {place}.")
-        return 1
-    print(f"{world.title}: no faults found, and its ending can be reached.")
-    return 0
-
-
 def bench_part(args: argparse.Namespace) -> int:
-    """Measure, and print what the module measured; 1 where a check on a GPU failed."""
+    """Measure, and print what the module measured; 1 where a check failed."""
     bench: Callable[[], object] = _bench_kernels
     if args.part == "play":
         bench = _bench_play(args.world)
     elif args.part == "engine":
         bench = _bench_engine(args)
+    elif args.part == "referee":
+        if args.check:
+            return _check_referee(args.worlds or 1000)
+        bench = _bench_referee(args.worlds or 200)
     elif args.part == "gpu":
         if args.sanitize_run:
             return _sanitize_gpu()
@@ -515,6 +558,18 @@ def _bench_play(name: str) -> Callable[[], Sequence[object]]:
     lines = read_walk(folder / "tests" / "solution.walk", world)
     master, _, _ = load_master(world, None)
     return lambda: bench(master, lines)
+
+
+def _bench_referee(worlds: int) -> Callable[[], object]:
+    from adventure.referee.bench import bench
+
+    return lambda: bench(worlds)
+
+
+def _check_referee(worlds: int) -> int:
+    from adventure.referee.bench import check
+
+    return 1 if check(worlds, 100_000) else 0
 
 
 def _bench_engine(args: argparse.Namespace) -> Callable[[], object]:

@@ -13,7 +13,11 @@ from engine.errors import UserError
 
 
 class PackError(UserError):
-    """A world pack is missing or wrong."""
+    """A world pack is missing or wrong. faults: a sentence on each thing that is wrong with it."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
 
 
 class SaveError(UserError):

@@ -6,7 +6,7 @@ Glossary: B batch, T tokens, V vocabulary, M positions with a target.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from engine.rwkv.hints import Hints
 from engine.rwkv.network import Network
+from engine.rwkv.state import State
 
 
 @dataclass(frozen=True)
@@ -36,52 +37,79 @@ class Schedule:
 
 
 def masked_loss(
-    model: Network, tokens: Tensor, said: Tensor, hints: Hints | None
+    model: Network, tokens: Tensor, said: Tensor, hints: Hints | None, state: State | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of the next token where `said` (B, T) is true, and whether each of those M
-    tokens was the likeliest (M,) bool. tokens (B, T); hints as in `Network.forward`, or None.
-
-    Where nothing is said the loss is 0, not the mean of nothing: one NaN would end a training run.
+    """Sum of the cross-entropy of the next token where `said` (B, T) is true, and whether each of
+    those M tokens was the likeliest (M,) bool. tokens (B, T); hints as in `Network.forward`, or
+    None; state: what was read before (None: nothing).
     """
-    logits, _ = model(tokens, model.initial_state(len(tokens)), hints=hints, select=said)  # (M, V)
+    state = model.initial_state(len(tokens)) if state is None else state
+    logits, _ = model(tokens, state, hints=hints, select=said)  # (M, V)
     targets = tokens.roll(-1, 1)[said].to(logits.device)
     if not len(targets):
         return logits.sum(), targets.bool()
-    return F.cross_entropy(logits, targets), logits.argmax(-1) == targets
+    return F.cross_entropy(logits, targets, reduction="sum"), logits.argmax(-1) == targets
+
+
+def read_opening(model: Network, tokens: Tensor, hints: Hints | None, copies: int) -> State:
+    """The state after tokens (1, T), for `copies` rows to go on from; gradients flow back."""
+    nothing = torch.zeros(tokens.shape, dtype=torch.bool)
+    _, state = model(tokens, model.initial_state(1), hints=hints, select=nothing)
+    return state.select([0] * copies)
 
 
 class Trainer:
     """A model, its optimiser and the number of updates done; resumes all three exactly."""
 
     def __init__(self, model: Network, schedule: Schedule, weight_decay: float = 0.01) -> None:
-        matrices = [p for p in model.parameters() if min(p.shape, default=1) > 1 and p.dim() == 2]
-        known = {id(p) for p in matrices}
+        inner = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("blocks.")]
+        known = {id(p) for p in inner}
         rest = [p for p in model.parameters() if id(p) not in known]
+        matrices = [p for p in rest if p.dim() == 2 and min(p.shape) > 1]
+        known |= {id(p) for p in matrices}
         self.model, self.schedule, self.step = model, schedule, 0
         groups = [
             {"params": matrices, "weight_decay": weight_decay},
-            {"params": rest, "weight_decay": 0.0},
+            {"params": [p for p in rest if id(p) not in known], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=schedule.peak, betas=(0.9, 0.98), fused=True)
+        adam = torch.optim.AdamW(groups, lr=schedule.peak, betas=(0.9, 0.98), fused=True)
+        # The layers' matrices learn in fewer tokens by orthogonal steps (Muon).
+        muon = torch.optim.Muon(
+            inner, lr=schedule.peak, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+        )
+        self.optimizers = (adam, muon)
 
-    def update(self, loss: Callable[[], tuple[Tensor, Tensor]]) -> tuple[float, float]:
-        """One step down `loss` (see `masked_loss`): (loss, share of tokens right)."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        value, right = loss()
-        value.backward()
+    def update(self, losses: Iterable[Callable[[], tuple[Tensor, Tensor]]]) -> tuple[float, float]:
+        """One step down the mean of `losses` over all their tokens: (mean, share of tokens right).
+
+        Each loss gives a sum over tokens and whether each was right; one's graph is freed before
+        the next is worked out.
+        """
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.schedule.rate(self.step)
+            optimizer.zero_grad(set_to_none=True)
+        total, right, tokens = 0.0, 0, 0
+        for part in losses:
+            value, hits = part()
+            value.backward()
+            total, right, tokens = total + value.item(), right + int(hits.sum()), tokens + len(hits)
+        tokens = max(tokens, 1)
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= tokens
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
-        return value.item(), float(right.float().mean()) if len(right) else 1.0
+        return total / tokens, right / tokens
 
     def save(self, path: Path, extra: dict[str, object]) -> None:
         """Write everything to `path`, whole or not at all."""
         temporary = path.with_suffix(".tmp")
         whole = {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "extra": extra,
         }
@@ -95,7 +123,8 @@ class Trainer:
         """Go on from `path`; returns what was given as `extra`."""
         saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.step = saved["step"]
         extra: dict[str, object] = saved["extra"]
         return extra

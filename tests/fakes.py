@@ -1,4 +1,4 @@
-"""A stand-in for a trained game master: exact rules for words, a few numbers for state.
+"""A stand-in for a trained game master: the referee for words, a few numbers for state.
 
 FakeGameMaster speaks the interface of adventure.master.gamemaster.GameMaster. Its state is two
 tensors that depend on everything read so far: games that differ anywhere differ there.
@@ -7,7 +7,7 @@ tensors that depend on everything read so far: games that differ anywhere differ
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from adventure.play.commands import Console
 from adventure.play.header import Identity
 from adventure.play.saves import Saves
 from adventure.play.session import Session
+from adventure.play.transcript import Said
 from adventure.referee import rules
-from adventure.world.pack import World, make_world
-from adventure.world.prompt import Records, initial_records
+from adventure.world.pack import load_world
+from adventure.world.parts import World
+from adventure.world.prompt import PROTOCOL, Records, changed_keys, initial_records, shown
 
 SEGMENT = 4
 COTTAGE: dict[str, Any] = {
-    "format": 0,
+    "format": 1,
     "title": "The Cottage",
     "author": "A. Tester",
     "headline": "A very small adventure",
@@ -50,19 +52,36 @@ COTTAGE: dict[str, Any] = {
         }
     ],
     "things": [
-        {"name": "brass key", "description": "Small and bright.", "room": "Shed"},
-        {"name": "dry log", "description": "It will burn well.", "room": "Shed"},
-        {"name": "gold ring", "description": "Somebody's.", "room": "Shed", "treasure": True},
-        {"name": "workbench", "description": "Heavy oak.", "room": "Shed", "portable": False},
-        {"name": "lamp", "description": "It is lit.", "carried": True, "synonyms": ["lantern"]},
+        {"name": "brass key", "description": "Small and bright.", "in": "Shed"},
+        {"name": "dry log", "description": "It will burn well.", "in": "Shed"},
+        {"name": "gold ring", "description": "Somebody's.", "in": "Shed", "treasure": True},
+        {"name": "workbench", "description": "Heavy oak.", "in": "Shed", "fixed": True},
+        {"name": "lamp", "description": "It is lit.", "in": "you", "synonyms": ["lantern"]},
     ],
+    "replies": {"taken": "Taken: *.", "dropped": "Dropped: *.", "wait": "Time passes."},
 }
 SOLUTION = ["east", "take key", "take log", "west", "unlock door with key", "open door", "north"]
 
 
+def make(table: dict[str, Any], name: str) -> World:
+    """A pack's table as a world, unchecked; its rules are in canonical lines."""
+    return World.model_validate({**table, "name": name})
+
+
+def load(name: str) -> tuple[World, Path]:
+    """A world that comes with the program, and its folder."""
+    folder = Path(__file__).resolve().parents[1] / "worlds" / name
+    return load_world(folder), folder
+
+
 def cottage(**changes: Any) -> World:
     """The world of most tests."""
-    return make_world({**COTTAGE, **changes}, name="cottage")
+    return make({**COTTAGE, **changes}, "cottage")
+
+
+def cottage_with(**parts: list[dict[str, Any]]) -> World:
+    """The cottage with further rooms, things and so on."""
+    return cottage(**{key: [*COTTAGE.get(key, []), *more] for key, more in parts.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +127,9 @@ class FakeGameMaster:
         self.before_piece: Callable[[], None] = lambda: None
         self.settled = 0
 
+    def of(self, world: World) -> FakeGameMaster:
+        return FakeGameMaster(world, self.moody, self.size)
+
     def opening(self, progress: Any = None, cache_dir: Path | None = None) -> FakePosition:
         state = FakeState(torch.zeros(self.size), torch.zeros(1))
         return FakePosition(state, torch.arange(4.0), initial_records(self.world))
@@ -136,24 +158,6 @@ class FakeGameMaster:
         )
 
 
-def _reply(world: World, line: str, outcome: rules.Outcome) -> str:
-    """Words of its own, so that tests don't hang on the referee's."""
-    verb, _, noun = line.partition(" ")
-    room = outcome.records["At"][0]
-    if outcome.refused:
-        return "You can't do that."
-    if outcome.records["Game"] != ("on",):
-        return world.ending.text
-    if verb in ("look", "go"):
-        prose = next(r.description for r in world.rooms if r.name == room)
-        return f"{room}\n{prose}\nHere: {', '.join(outcome.records[f'{room} holds']) or 'nothing'}."
-    if verb == "examine":
-        return next(p.description for p in (*world.things, *world.doors) if p.name == noun)
-    if verb == "inventory":
-        return f"You carry: {', '.join(outcome.records['You carry']) or 'nothing'}."
-    return f"Done: {line}."
-
-
 class FakeTurn:
     """As gamemaster.Turn: pieces of three characters."""
 
@@ -167,7 +171,7 @@ class FakeTurn:
     def __iter__(self) -> Iterator[Piece]:
         before = self.position
         outcome = rules.play(self._master.world, before.records, self._line)
-        reply = _reply(self._master.world, self._line, outcome)
+        reply = shown(outcome.reply)
         if self._master.moody:
             mood = int(torch.randint(1000, (1,), generator=self._generator))
             reply += f"\nMood {mood}."
@@ -177,16 +181,16 @@ class FakeTurn:
                 self._master.before_piece()
                 yield Piece(kind, text[at : at + 3])  # type: ignore[arg-type]
         state = before.state.read(f"{self._line}{reply}")
-        changed = tuple(k for k in outcome.records if outcome.records[k] != before.records.get(k))
+        changed = changed_keys(list(before.changed), before.records, outcome.records)
         self.records, self.reply = outcome.lines, reply
         self.position = FakePosition(
-            state, state.mind * 2, outcome.records, (*before.changed, *changed), before.turns + 1
+            state, state.mind * 2, outcome.records, tuple(changed), before.turns + 1
         )
 
 
 def identity(world: World, **changes: Any) -> Identity:
     """Whose saves these are."""
-    known = {"weights": "weights-hash", "tokenizer": "tokenizer-hash", "protocol": 1}
+    known = {"weights": "weights-hash", "tokenizer": "tokenizer-hash", "protocol": PROTOCOL}
     return Identity(world.name, world.title, world.digest, **{**known, **changes})
 
 
@@ -203,11 +207,16 @@ def new_console(folder: Path, autosave: bool = False, **options: Any) -> Console
     return Console(session, Saves(folder, identity(session.world)), autosave)
 
 
+def tell_all(pieces: Iterable[Said]) -> str:
+    """What is said, without the hidden lines."""
+    return "".join(said.text for said in pieces if said.kind != "record")
+
+
 def say(session: Session, *lines: str) -> str:
     """Play lines; what the game said to the last one."""
     text = ""
     for line in lines:
-        text = "".join(said.text for said in session.play(line) if said.kind != "record")
+        text = tell_all(session.play(line))
     return text
 
 

@@ -23,6 +23,14 @@ ALLOWED = {
         "adventure.errors",
         "engine",
     },
+    "adventure.master.consistency": {
+        "adventure.master",
+        "adventure.referee",
+        "adventure.play.session",  # a walk is typed as players do
+        "adventure.world",
+        "adventure.errors",
+        "engine",
+    },
     "adventure.play": {
         "adventure",
         "adventure.play",
@@ -31,6 +39,18 @@ ALLOWED = {
         "adventure.errors",
         "engine",
     },
+    "adventure.author": {
+        "adventure",
+        "adventure.author",
+        "adventure.schema",
+        "adventure.play",
+        "adventure.master",
+        "adventure.referee",
+        "adventure.world",
+        "adventure.errors",
+        "engine",
+    },
+    "adventure.schema": {"adventure.world"},
     "adventure.models": {"adventure.errors", "engine"},
     "adventure.convert": {"adventure.errors", "engine"},
     "adventure.cli": {"adventure", "engine"},

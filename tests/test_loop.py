@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import SOLUTION, fingerprint, new_console, say, tell
+from fakes import COTTAGE, SOLUTION, cottage, fingerprint, new_console, say, tell
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
@@ -28,8 +28,9 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from adventure.errors import SaveError, UserError
 from adventure.play import loop, ui
-from adventure.play.commands import GAME_OVER, QUIT_QUESTION, Console, Meta, read_meta
+from adventure.play.commands import GAME_OVER, LOST, QUIT_QUESTION, WON, Console
 from adventure.play.flow import Sentences, Wrapper
+from adventure.play.meta import Meta, read_meta
 from adventure.play.saves import read_saved
 from adventure.play.transcript import Said
 
@@ -65,23 +66,26 @@ def test_a_script_reads_as_it_should(tmp_path: Path) -> None:
         text
         == """\
 The Cottage
-A very small adventure by A. Tester
+A very small adventure
+By A. Tester
 
 Night falls, and the fire must be lit. Bring the log to the hearth.
 
 Garden
 Roses and rain.
-Here: green door.
+Exits: north, east.
+You see: green door.
 
 > east
 Shed
 It smells of tar.
-Here: brass key, dry log, gold ring, workbench.
+Exits: west.
+You see: brass key, dry log, gold ring, workbench.
 
 > take all
-brass key: Done: take brass key.
-dry log: Done: take dry log.
-gold ring: Done: take gold ring.
+brass key: Taken: the brass key.
+dry log: Taken: the dry log.
+gold ring: You take the gold ring. A treasure!
 
 > fly
 I don't know how to "fly". (HELP lists what you can say.)
@@ -96,7 +100,7 @@ Somebody's.
 Sorry, that can't be corrected.
 
 > n then look
-You can't do that.
+You can't go that way.
 
 """
     )
@@ -105,15 +109,17 @@ You can't do that.
 def test_two_rooms_in_one_line_have_a_heading_each(tmp_path: Path) -> None:
     text, _, _ = played(tmp_path, "e. w\n")
     assert text.split("> e. w\n")[1] == (
-        "Shed\nIt smells of tar.\nHere: brass key, dry log, gold ring, workbench.\n"
-        "\nGarden\nRoses and rain.\nHere: green door.\n\n"
+        "Shed\nIt smells of tar.\nExits: west.\n"
+        "You see: brass key, dry log, gold ring, workbench.\n"
+        "\nGarden\nRoses and rain.\nExits: north, east.\nYou see: green door.\n\n"
     )
 
 
 def test_records_are_shown_on_request(tmp_path: Path) -> None:
     text, _, _ = played(tmp_path, "wait\nrecords on\ntake lamp\nrecords off\ntake lamp\n")
-    assert "[The game master's records are shown.]\n\n> take lamp\n[lamp: portable.]\n" in text
-    assert text.count("[lamp: portable.]") == 1
+    shown = "> take lamp\n[At: Garden.]\n[lamp: you, portable.]\n[say have]\n"
+    assert f"[The game master's records are shown.]\n\n{shown}" in text
+    assert text.count("[lamp: you, portable.]") == 1
 
 
 def test_a_script_ends_without_a_question_and_answers_those_it_asks(tmp_path: Path) -> None:
@@ -138,7 +144,7 @@ def test_what_is_said_to_the_program_and_what_to_the_game() -> None:
     assert read_meta("load x") == Meta("restore", "x")
     assert read_meta(" q ") == Meta("quit")
     assert read_meta("script on a.txt") == Meta("transcript", "on a.txt")
-    for game in ("score", "undo it", "look", "quit smoking", "", "saved", "help her"):
+    for game in ("undo it", "hint at it", "look", "quit smoking", "", "saved", "help her"):
         assert read_meta(game) is None
     assert read_meta("Help me") == Meta("help")
 
@@ -178,9 +184,11 @@ def test_meta_commands_cost_no_turn_and_no_model_time(tmp_path: Path) -> None:
         raise AssertionError("the model was asked")
 
     console.session.master.before_piece = no_model  # type: ignore[attr-defined]
-    for line in ("save", "help", "version", "records on", "records", "saves", "restart", "no"):
+    for line in "save,help,version,records on,records,saves,about,hint,hints".split(","):
         assert tell(console, line)
     for line in (
+        "restart",
+        "no",
         "quit",
         "n",
         "unscript",
@@ -268,14 +276,67 @@ def test_a_question_that_is_not_answered_is_dropped(tmp_path: Path) -> None:
 def test_after_the_end_the_game_takes_no_more_commands(tmp_path: Path) -> None:
     console = new_console(tmp_path)
     assert tell(console, *SOLUTION, "drop log").endswith(
-        f"The fire burns. You are home.\n{GAME_OVER}\n"
+        f"The fire burns. You are home.\n{WON}\n[0 of 5 points, 8 turns.]\n{GAME_OVER}\n"
     )
     turns = console.session.turns
     for line in ("look", "take all", "g", "xyzzy", ""):
         assert tell(console, line) == f"{GAME_OVER}\n"
+    assert tell(console, "score") == "[0 of 5 points, 8 turns.]\n"
     assert console.session.turns == turns
     assert "Previous turn undone" in tell(console, "undo")
     assert tell(console, "look") != f"{GAME_OVER}\n"
+
+
+def test_a_lost_game_says_so(tmp_path: Path) -> None:
+    trap = {"when": "push|workbench", "say": "It falls on you.", "then": ["game lost"]}
+    console = new_console(tmp_path, world=cottage(rules=[trap]))
+    text = tell(console, "east", "push workbench")
+    assert text == f"It falls on you.\n{LOST}\n[0 of 5 points, 2 turns.]\n{GAME_OVER}\n"
+    assert tell(console, "hint") == "There are no hints for this world.\n"
+    assert "Previous turn undone" in tell(console, "undo")
+    assert not console.session.over
+
+
+def test_hints_are_given_one_at_a_time_and_can_be_read_again(tmp_path: Path) -> None:
+    console = new_console(tmp_path, world=cottage(hints=["Look east.", "A key."]))
+    assert tell(console, "hints") == "You have had no hints yet. (HINT gives the first one.)\n"
+    assert tell(console, "hint") == "Hint 1 of 2: Look east. (HINT again gives the next one.)\n"
+    assert tell(console, "save x", "hint") == "Hint 2 of 2: A key.\n"
+    assert "no further hints" in tell(console, "hint")
+    assert tell(console, "restore x", "hints") == "Hint 1: Look east.\nHint 2: A key.\n"
+    fresh = new_console(tmp_path, world=cottage(hints=["Look east.", "A key."]))
+    assert tell(fresh, "restore x", "hint").startswith("Hint 2 of 2")
+
+
+def test_about_and_help(tmp_path: Path) -> None:
+    world = cottage(genre="Cosy", released="2025", ifid="A-1", description="A  fire\nis lit.")
+    console = new_console(tmp_path, world=world)
+    assert tell(console, "about") == (
+        "The Cottage\nA very small adventure\nBy A. Tester\nA fire is lit.\n"
+        "Genre: Cosy\nFirst published: 2025\nIFID: A-1\n"
+    )
+    text, _, _ = played(tmp_path, "help\n")
+    assert "> help\nGetting about\nNORTH, SOUTH" in text and "\n\nPeople\nTALK TO" in text
+
+
+def test_long_paragraphs_stand_apart(tmp_path: Path) -> None:
+    """What follows a room's long description begins after an empty line; short lines stay close."""
+    prose = "Roses and rain, and roses again." * 6
+    rooms = [{**COTTAGE["rooms"][0], "description": prose}, *COTTAGE["rooms"][1:]]
+    text, _, _ = played(tmp_path, "look\n", world=cottage(rooms=rooms))
+    assert text.endswith(
+        f"> look\nGarden\n{prose}\n\nExits: north, east.\nYou see: green door.\n\n"
+    )
+
+
+def test_what_the_clocks_bring_about_stands_apart(tmp_path: Path) -> None:
+    """And isn't told where no time passes: in the introduction."""
+    clock = {"name": "bell", "turns": 1, "running": True, "every": True, "say": "A bell rings."}
+    text, _, _ = played(tmp_path, "wait. wait\n", world=cottage(clocks=[clock]))
+    assert text.endswith(
+        "You see: green door.\n\n> wait. wait\nTime passes.\n\nA bell rings.\n"
+        "Time passes.\n\nA bell rings.\n\n"
+    )
 
 
 def test_the_transcript_has_what_was_on_the_page(tmp_path: Path) -> None:
@@ -289,7 +350,7 @@ def test_the_transcript_has_what_was_on_the_page(tmp_path: Path) -> None:
     text = file.read_text()
     assert text.startswith("Kept.\nThe Cottage\n\n> script on")
     assert "> east\nShed\nIt smells of tar.\n" in text
-    assert "> wait\n[" in text or "> wait\nDone: wait.\n\n> xyzzy\nI don't know how" in text
+    assert "> wait\n[" in text or "> wait\nTime passes.\n\n> xyzzy\nI don't know how" in text
     assert "look" not in text
 
 
@@ -312,11 +373,8 @@ def test_a_transcript_that_can_not_be_written_does_not_stop_the_game(tmp_path: P
 def test_control_characters_in_packs_and_input_reach_neither_screen_nor_file(
     tmp_path: Path,
 ) -> None:
-    from fakes import COTTAGE
-    from fakes import cottage as make
-
     evil = "Red\x1b[31m\x07 mist\u202e."
-    world = make()
+    world = cottage()
     room = world.rooms[0].model_copy(update={"description": evil})
     world = world.model_copy(
         update={"rooms": (room, *world.rooms[1:]), "title": f"{COTTAGE['title']}\x1b[2J"}
@@ -389,7 +447,7 @@ def test_ctrl_c_in_a_reply_abandons_the_turn(tmp_path: Path, piece: int) -> None
     screen, page = plain("east\nwest\nquit\ny\n", scripted=False)
     assert loop.run(console, screen, iter(())) == 0
     assert "[Interrupted. That turn was not played.]" in page.getvalue()
-    assert "You can't do that." in page.getvalue()  # there is no way west of the garden
+    assert "You can't go that way." in page.getvalue()  # there is no way west of the garden
     console.session.undo()
     assert fingerprint(console.session)[0] == before[0]
 
@@ -483,7 +541,7 @@ def rich(console: Console, keys: str, output: Any = None) -> int:
 def test_a_game_in_the_rich_terminal(tmp_path: Path) -> None:
     console = new_console(tmp_path)
     assert rich(console, "east\rtake key\rquit\ry\r") == 0
-    assert [turn.line for turn in console.session.transcript] == ["go east", "take brass key"]
+    assert [turn.line for turn in console.session.transcript] == ["go|east", "take|brass key"]
 
 
 def test_keys_ctrl_c_clears_up_recalls_tab_completes_ctrl_d_leaves(tmp_path: Path) -> None:
@@ -523,9 +581,9 @@ def test_keys_ctrl_c_clears_up_recalls_tab_completes_ctrl_d_leaves(tmp_path: Pat
         assert loop.run(console, screen, iter(())) == 0
         hands.join()
     assert [turn.line for turn in console.session.transcript] == [
-        "go east",
-        "go east",
-        "take brass key",
+        "go|east",
+        "go|east",
+        "take|brass key",
     ]
 
 
@@ -536,12 +594,12 @@ def test_earlier_commands_of_a_restored_game_can_be_recalled(tmp_path: Path) -> 
         screen = ui.RichScreen(lambda: ((), ()), ROOMS, input=pipe, output=DummyOutput())
         screen.remember(["east", "west"])
         assert loop.run(console, screen, iter(())) == 0
-    assert [turn.line for turn in console.session.transcript] == ["go east"]
+    assert [turn.line for turn in console.session.transcript] == ["go|east"]
 
 
 def test_the_status_line_and_headings(tmp_path: Path) -> None:
     terminal, console = Terminal(60), new_console(tmp_path)
-    room = f" Shed{' ' * (60 - len(' ShedScore 1/1  Turns 2 '))}Score 1/1  Turns 2"
+    room = f" Shed{' ' * (60 - len(' ShedScore 5/5  Turns 2 '))}Score 5/5  Turns 2"
     with create_pipe_input() as pipe:
         screen = ui.RichScreen(lambda: console.words, ROOMS, input=pipe, output=terminal.output())
 
@@ -570,7 +628,7 @@ def test_replies_are_wrapped_to_the_terminal(tmp_path: Path) -> None:
     wide = Terminal(200)
     rich(new_console(tmp_path), "help\rquit\ry\r", wide.output())
     help_lines = [
-        line for line in wide.text.split("\n") if "LOOK (L)" in line or "DROP ALL" in line
+        line for line in wide.text.split("\n") if "NORTHEAST" in line or "DROP ALL" in line
     ]
     assert help_lines and all(len(line) <= ui.WIDEST for line in help_lines)
 
@@ -775,7 +833,7 @@ def test_keys_pressed_in_a_reply_stand_in_the_next_prompt(
     assert b"take ke" not in reply
     read_until(handle, b"take ke")
     press_in_a_reply(b"y\r", b"x ring\rquit")
-    read_until(handle, b"Done", PROMPT, b"Somebody's.", PROMPT, b"quit")
+    read_until(handle, b"Taken", PROMPT, b"Somebody's.", PROMPT, b"quit")
     press_in_a_reply(b"\x15inventory\r", b"", as_a_shell=True)
     read_until(handle, b"lamp, brass key.", PROMPT)
     press_in_a_reply(b"x lamp\r", b"x log")
@@ -819,7 +877,7 @@ def test_ctrl_z_at_the_prompt_suspends_and_coming_back_draws_it_again(
         hands.join()
     assert signals == [(0, signal.SIGTSTP)]
     assert "> ea" in terminal.text[len(pressed) :]
-    assert [turn.line for turn in console.session.transcript] == ["go east"]
+    assert [turn.line for turn in console.session.transcript] == ["go|east"]
 
 
 @pytest.mark.parametrize("how", ["terminal closed", "SIGHUP", "SIGTERM"])
@@ -840,4 +898,4 @@ def test_a_real_terminal_that_dies(
     console = new_console(tmp_path, autosave=True)
     console.go_on()
     assert (console.session.room, console.session.turns) == ("Shed", 1)
-    assert say(console.session, "g").startswith("You can't do that.")
+    assert say(console.session, "g").startswith("You can't go that way.")

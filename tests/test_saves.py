@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -27,6 +29,7 @@ from fakes import (
     cottage,
     fingerprint,
     identity,
+    make,
     new_console,
     new_session,
     say,
@@ -49,7 +52,6 @@ from adventure.play.saves import (
     write_file,
 )
 from adventure.play.session import Moment, Session
-from adventure.world.pack import make_world
 
 GAME = [*SOLUTION, "take all", "look", "drop key", "g", "x it", "east", "south", "take it"]
 
@@ -188,15 +190,29 @@ def test_a_folder_or_a_device_is_not_a_save(saved: tuple[Saves, Path], tmp_path:
 
 def test_a_save_of_another_world_model_or_version_is_named(saved: tuple[Saves, Path]) -> None:
     path = saved[1]
-    other = make_world({**COTTAGE, "title": "Salt"}, name="salt")
-    edited = make_world({**COTTAGE, "intro": "Day breaks."}, name="cottage")
-    renamed = make_world(COTTAGE, name="hut")
+    other = make({**COTTAGE, "title": "Salt"}, "salt")
+    edited = make({**COTTAGE, "intro": "Day breaks."}, "cottage")
+    renamed = make(COTTAGE, "hut")
     assert 'is a game of "The Cottage"' in refused(Saves(path.parent, identity(other)), path)
     assert "was changed" in refused(Saves(path.parent, identity(edited)), path)
     assert "another game master" in refused(saves_in(path.parent, weights="w2"), path)
     assert "another game master" in refused(saves_in(path.parent, tokenizer="t2"), path)
-    assert "protocol 1" in refused(saves_in(path.parent, protocol=2), path)
+    assert "speaks protocol 2 with the game master, and this version 3; play it" in refused(
+        saves_in(path.parent, protocol=3), path
+    )
+    elsewhere = Saves(path.parent, identity(other, protocol=3, weights="w3"))
+    assert "speaks protocol 2" in refused(elsewhere, path)
     assert Saves(path.parent, identity(renamed)).load("mine", new_session()).now.turns == 4
+
+
+def test_a_save_of_the_protocol_before_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    older = saves_in(tmp_path, protocol=1, weights="w0")
+    older.save("mine", new_session())
+    assert refused(saves_in(tmp_path), tmp_path / "mine.save") == (
+        '"mine" speaks protocol 1 with the game master, and this version 2; play it with the '
+        "version that wrote it, or start a new game."
+    )
+    assert saves_in(tmp_path).left_off() is None
 
 
 def test_a_save_of_a_later_format_is_refused(
@@ -310,37 +326,79 @@ def test_a_device_is_never_replaced() -> None:
 
 
 WRITER = """
-import sys
+import os, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from fakes import cottage, identity, new_session, say
 from adventure.play.saves import Saves
-session = new_session(moody=True)
-saves = Saves(Path({folder!r}), identity(cottage()))
-while True:
-    say(session, "look")
-    saves.autosave(session)
-    print(session.turns, flush=True)
+def play():
+    session = new_session(moody=True)
+    saves = Saves(Path({folder!r}), identity(cottage()))
+    while True:
+        say(session, "look")
+        saves.autosave(session)
+        print(session.turns, flush=True)
+for line in sys.stdin:
+    player = os.fork()
+    if not player:
+        print("player", os.getpid(), flush=True)
+        play()
+    os.waitpid(player, 0)
+    print("gone", flush=True)
 """
+"""Starts a player for each line that it reads, so that the network's library is imported once."""
+
+
+@contextlib.contextmanager
+def writer(folder: Path) -> Iterator[tuple[Callable[[], int], Callable[..., str]]]:
+    """Two functions: one starts a player, gives its number and waits until it has kept its first
+    turn; the other gives what was printed up to and with a word."""
+    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(folder))
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as all_:
+        assert all_.stdin and all_.stdout
+        players, page = list[int](), all_.stdout
+
+        def told(until: str) -> str:
+            text = ""
+            while until not in text:
+                line = page.readline()
+                assert line, "the writer has ended"
+                text += line
+            return text
+
+        def start() -> int:
+            assert all_.stdin
+            print("play", file=all_.stdin, flush=True)
+            players.append(int(re.findall(r"player (\d+)", told(until="player"))[0]))
+            told(until="1\n")
+            return players[-1]
+
+        try:
+            yield start, told
+        finally:
+            all_.kill()
+            for player in players[-1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(player, signal.SIGKILL)
 
 
 def test_kill_9_at_any_time_loses_at_most_the_turn_in_play(tmp_path: Path) -> None:
     """A process that plays and keeps its game is killed again and again; its game always loads."""
     rng = random.Random(3)
     saves = saves_in(tmp_path)
-    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    for _ in range(4):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as player:
-            assert player.stdout and player.stdout.readline() == b"1\n"
+    with writer(tmp_path) as (start, told):
+        for _ in range(6):
+            player = start()
             time.sleep(rng.random() * 0.2)
-            player.send_signal(signal.SIGKILL)
-            kept = [1, *map(int, re.findall(rb"(\d+)\n", player.stdout.read()))][-1]
-        session = new_session(moody=True)
-        session.resume(saves.load(saves.autosave_name, session))
-        assert session.turns in (kept, kept + 1)
-        straight = new_session(moody=True)
-        say(straight, *["look"] * session.turns)
-        assert fingerprint(session)[0][0] == fingerprint(straight)[0][0]  # type: ignore[index]
+            os.kill(player, signal.SIGKILL)
+            kept = [1, *map(int, re.findall(r"^(\d+)\n", told(until="gone"), re.MULTILINE))][-1]
+            session = new_session(moody=True)
+            session.resume(saves.load(saves.autosave_name, session))
+            assert session.turns in (kept, kept + 1)
+            straight = new_session(moody=True)
+            say(straight, *["look"] * session.turns)
+            assert fingerprint(session)[0][0] == fingerprint(straight)[0][0]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -435,7 +493,7 @@ def test_damaged_saves_are_told_from_those_that_can_be_restored(saved: tuple[Sav
     (folder / "changed.save").write_bytes(data[:-50] + b"?" + data[-49:])
     (folder / "longer.save").write_bytes(data + b"?")
     (folder / "letter.save").write_text("Dear Ann, ")
-    other = Saves(folder, identity(make_world({**COTTAGE, "title": "Salt"}, name="salt")))
+    other = Saves(folder, identity(make({**COTTAGE, "title": "Salt"}, "salt")))
     other.save("salt", new_session())
     (folder / "brine.save").write_bytes((folder / "salt.save").read_bytes()[:-1])
     sound, broken = prove_saves(folder, saves.identity)
@@ -537,12 +595,12 @@ def test_two_programs_that_play_one_world_keep_a_game_each(tmp_path: Path) -> No
 
 
 def test_a_program_that_is_killed_keeps_nobody_off(tmp_path: Path) -> None:
-    code = WRITER.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as player:
-        assert player.stdout and player.stdout.readline() == b"1\n"
+    with writer(tmp_path) as (start, told):
+        player = start()
         saves = saves_in(tmp_path)
         assert saves.left_off() is None and saves.elsewhere
-        player.kill()
+        os.kill(player, signal.SIGKILL)
+        told(until="gone")
     left = saves_in(tmp_path).left_off()
     assert left and left.name == autosave_name("cottage", "weights-hash")
 

@@ -7,19 +7,25 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_model, tiny_tokens
+from tiny import HINTS, relative, tiny_model, tiny_tokens
 from torch import Tensor
 from torch.nn import functional as F
 
 from adventure.errors import TrainError
 from adventure.master import tune
-from adventure.master.corpus import corpus_tokenizer
+from adventure.master.corpus import corpus_tokenizer, hint_config, make_group
+from adventure.master.recall import recall_batch
 from adventure.master.tune_options import add_arguments
+from adventure.master.validation import validate
 from engine import load_model
-from engine.train import Schedule, Trainer, masked_loss
+from engine.copyhints import CHANNELS, CopyHints
+from engine.rwkv.hints import Hints
+from engine.rwkv.network import Network
+from engine.train import Schedule, Trainer, masked_loss, read_opening
 
 SCHEDULE = Schedule(steps=100, peak=1e-2, warmup=10, decay=0.2)
 
@@ -58,21 +64,77 @@ def test_loss_is_of_what_is_said_next_and_of_nothing_else() -> None:
     logits, _ = model(tokens, model.initial_state(2))
     rows, targets = logits[said], torch.stack([tokens[0, 4], tokens[0, 19], tokens[1, 8]])
     loss, right = masked_loss(model, tokens, said, None)
-    assert loss.item() == pytest.approx(F.cross_entropy(rows, targets).item(), rel=1e-5)
+    summed = F.cross_entropy(rows, targets, reduction="sum")
+    assert loss.item() == pytest.approx(summed.item(), rel=1e-5)
     assert right.tolist() == (rows.argmax(-1) == targets).tolist()
 
 
 def test_where_nothing_is_said_nothing_is_learned() -> None:
     """The mean over no token would be NaN, and one NaN in the weights ends a run."""
     model, tokens = tiny_model(hints=True).train(), tiny_tokens(1, 12)
-    none = torch.zeros((1, 12, 7), dtype=torch.int64)
+    none = torch.zeros((1, 12, CHANNELS), dtype=torch.int64)
     loss, right = masked_loss(model, tokens, said_at(tokens), (none, none))
     loss.backward()
     assert loss.item() == 0 and not len(right)
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
     update = partial(masked_loss, model, tokens, said_at(tokens), (none, none))
-    assert Trainer(model, SCHEDULE).update(update) == (0, 1)
+    assert Trainer(model, SCHEDULE).update([update, update]) == (0, 0)
     assert all(p.isfinite().all() for p in model.parameters())
+
+
+# -- openings --------------------------------------------------------------------------------------
+
+
+def hints_of(tokens: Tensor) -> Hints:
+    """The hints of tokens (B, T), read from nothing."""
+    read = [CopyHints.start(HINTS).read(row.tolist()) for row in tokens]
+    ids, codes = zip(*((i, c) for i, c, _ in read), strict=True)
+    return torch.stack([*map(torch.from_numpy, ids)]), torch.stack([*map(torch.from_numpy, codes)])
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+def test_segments_read_from_the_openings_state_are_read_as_in_one_go(hinted: bool) -> None:
+    """A group reads its world once, whatever number of segments go on from there."""
+    model = tiny_model(hints=hinted).train()
+    opening, segments = tiny_tokens(1, 30, seed=1), tiny_tokens(3, 20, seed=2)
+    whole = torch.cat((opening.expand(3, -1), segments), 1)
+    hints = hints_of(whole)
+    at_once, _ = model(whole, model.initial_state(3), hints=hints if hinted else None)
+    first = (hints[0][:1, :30], hints[1][:1, :30]) if hinted else None
+    then = (hints[0][:, 30:], hints[1][:, 30:]) if hinted else None
+    state = read_opening(model, opening, first, copies=3)
+    parted, _ = model(segments, state, hints=then)
+    assert relative(parted, at_once[:, 30:]) <= 1e-5
+    said = torch.ones_like(segments, dtype=torch.bool)
+    said[:, -1] = False
+    loss, _ = masked_loss(model, segments, said, then, state)
+    rows = at_once[:, 30:-1].flatten(0, 1)
+    wanted = F.cross_entropy(rows, segments[:, 1:].flatten(), reduction="sum")
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def gradients(model: Network) -> list[Tensor]:
+    """Of all weights, which are left without."""
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def test_what_is_said_in_a_segment_teaches_how_to_read_the_opening() -> None:
+    model = tiny_model().train()
+    opening, segments = torch.arange(40, 55)[None], tiny_tokens(2, 20)
+    said = torch.ones_like(segments, dtype=torch.bool)
+    said[:, -1] = False
+    masked_loss(model, segments, said, None, read_opening(model, opening, None, 2))[0].backward()
+    parted = gradients(model)
+    whole = torch.cat((opening.expand(2, -1), segments), 1)
+    both = torch.cat((torch.zeros(2, 15, dtype=torch.bool), said), 1)
+    masked_loss(model, whole, both, None)[0].backward()
+    for one, other in zip(parted, gradients(model), strict=True):
+        assert relative(one, other) <= 1e-4 or other.norm() < 1e-6
+    names = [name for name, _ in model.named_parameters()]
+    embedding = parted[names.index("emb.weight")]
+    assert embedding[opening[0]].norm(dim=1).min() > 0, "words that only the opening has"
 
 
 # -- runs ------------------------------------------------------------------------------------------
@@ -90,40 +152,81 @@ def trainer(seed: int = 0) -> Trainer:
 
 
 def weights_and_moments(of: Trainer) -> list[Tensor]:
-    moments = [t for state in of.optimizer.state.values() for t in state.values()]
+    states = [state for one in of.optimizers for state in one.state.values()]
+    moments = [t for state in states for t in state.values() if isinstance(t, Tensor)]
     return [*of.model.state_dict().values(), *moments]
 
 
 def test_a_resumed_run_is_the_same_to_the_bit(tmp_path: Path) -> None:
     straight = trainer()
-    figures = [straight.update(batch(step, straight.model)) for step in range(6)]
+    figures = [straight.update([batch(step, straight.model)]) for step in range(6)]
     stopped = trainer()
     for step in range(3):
-        stopped.update(batch(step, stopped.model))
+        stopped.update([batch(step, stopped.model)])
     stopped.save(tmp_path / "run.pt", {"tokens": 123})
     resumed = trainer(seed=9)
     assert resumed.load(tmp_path / "run.pt") == {"tokens": 123}
     assert resumed.step == 3
-    again = [resumed.update(batch(step, resumed.model)) for step in range(3, 6)]
+    again = [resumed.update([batch(step, resumed.model)]) for step in range(3, 6)]
     assert again == figures[3:]
-    pairs = zip(weights_and_moments(resumed), weights_and_moments(straight), strict=True)
+    pairs = [*zip(weights_and_moments(resumed), weights_and_moments(straight), strict=True)]
     assert all(torch.equal(a, b) for a, b in pairs)
+    assert len(pairs) > 2 * len([*straight.model.parameters()]), "both optimisers remember"
+
+
+def test_a_step_is_down_the_mean_over_all_tokens_of_all_losses() -> None:
+    """However they are parted: three losses of one row are as one loss of three rows."""
+    tokens = tiny_tokens(3, 16)
+    said = torch.rand(tokens.shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    said[0] = False
+    said[0, 4] = True
+    whole, parted = trainer(), trainer()
+    at_once = whole.update([partial(masked_loss, whole.model, tokens, said, None)])
+    rows = [(tokens[i : i + 1], said[i : i + 1]) for i in range(3)]
+    by_row = parted.update(partial(masked_loss, parted.model, *row, None) for row in rows)
+    assert by_row == pytest.approx(at_once, rel=1e-5)
+    for name, weight in whole.model.state_dict().items():
+        assert relative(parted.model.state_dict()[name], weight) <= 1e-4, name
 
 
 def test_training_learns() -> None:
     one = trainer()
-    first, _ = one.update(batch(0, one.model))
+    first, _ = one.update([batch(0, one.model)])
     for _ in range(30):
-        last, right = one.update(batch(0, one.model))
+        last, right = one.update([batch(0, one.model)])
     assert last < first / 2 and 0 < right <= 1
 
 
-def test_only_matrices_decay_and_everything_is_trained() -> None:
+def test_what_is_given_twice_counts_once() -> None:
+    """The limit on the gradient's length is one on the mean, whatever is in a batch."""
+    once, twice = trainer(), trainer()
+
+    def small(of: Trainer) -> tuple[Tensor, Tensor]:
+        loss, right = batch(0, of.model)()
+        return loss * 1e-4, right  # far below the limit
+
+    once.update([partial(small, once)])
+    twice.update([partial(small, twice), partial(small, twice)])
+    for one, other in zip(once.model.parameters(), twice.model.parameters(), strict=True):
+        assert one.grad is not None and other.grad is not None
+        assert relative(other.grad, one.grad) <= 1e-4
+
+
+def test_everything_is_trained_by_one_optimiser_and_only_matrices_decay() -> None:
     one = trainer()
-    decayed, rest = (group["params"] for group in one.optimizer.param_groups)
-    assert {id(p) for p in (*decayed, *rest)} == {id(p) for p in one.model.parameters()}
-    assert all(p.dim() == 2 for p in decayed) and one.model.emb.weight in set(decayed)
-    assert [g["weight_decay"] > 0 for g in one.optimizer.param_groups] == [True, False]
+    adam, muon = one.optimizers
+    decayed, rest = (group["params"] for group in adam.param_groups)
+    (inner,) = (group["params"] for group in muon.param_groups)
+    trained = [id(p) for p in (*decayed, *rest, *inner)]
+    assert sorted(trained) == sorted(id(p) for p in one.model.parameters())
+    layers = {id(p) for n, p in one.model.named_parameters() if n.startswith("blocks.")}
+    assert all(p.dim() == 2 and id(p) in layers for p in inner)
+    assert all(p.dim() == 2 for p in decayed) and id(one.model.emb.weight) in map(id, decayed)
+    assert all(p.dim() != 2 or min(p.shape) == 1 for p in rest)
+    groups = [*adam.param_groups, *muon.param_groups]
+    assert [g["weight_decay"] > 0 for g in groups] == [True, False, True]
+    one.update([batch(0, one.model)])
+    assert [g["lr"] for g in groups] == [SCHEDULE.rate(0)] * 3
 
 
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(
@@ -148,17 +251,18 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A vocabulary that is learned quickly, and short segments."""
+    """A vocabulary that is learned quickly, small worlds and short segments."""
     monkeypatch.setattr(tune, "corpus_tokenizer", lambda vocab: corpus_tokenizer(800, worlds=20))
     monkeypatch.setattr(tune, "LONGEST", 700)
-    monkeypatch.setattr(tune, "CLASSES", ((3, 3),))
+    monkeypatch.setattr(tune, "SIZES", ((3, 3),))
+    monkeypatch.setattr(tune, "SAVED_EVERY", 2)
 
 
 def tuned(out: Path, *options: str) -> str:
     """What `adventure tune` logs."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    sizes = ("--width", "64", "--layers", "1", "--batch", "1", "--recall", "1")
+    sizes = ("--width", "64", "--layers", "1", "--worlds", "1", "--recall", "1")
     assert tune.run(parser.parse_args(["--out", str(out), *sizes, *options])) == 0
     return (out / "log.txt").read_text()
 
@@ -167,6 +271,7 @@ def test_a_run_from_the_command_line_stops_and_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "run"
     log = tuned(out, "--steps", "2")
     assert "recall 0" in log and "2 steps" in log
+    assert "wrong [" in log and "held-out words, exact turns 0/" in log
     with pytest.raises(TrainError, match="holds a run already; add --resume"):
         tuned(out)
     log = tuned(out, "--resume", "--steps", "3")
@@ -193,7 +298,8 @@ def test_a_run_from_the_command_line_stops_and_goes_on(tmp_path: Path) -> None:
     [
         (["--width", "65"], "--width is 65; it must be a multiple of 64."),
         (["--width", "0"], "--width is 0; it must be at least 64."),
-        (["--batch", "0"], "--batch is 0; it must be at least 1."),
+        (["--worlds", "0"], "--worlds is 0; it must be at least 1."),
+        (["--segments", "0"], "--segments is 0; it must be at least 1."),
         (["--vocab", "100"], "--vocab is 100; it must be at least 512."),
         (["--steps", "0"], "--steps is 0; it must be at least 1."),
         (["--resume"], "There is no run to resume in .*; leave out --resume to begin one."),
@@ -206,7 +312,7 @@ def test_mistakes_on_the_command_line(tmp_path: Path, options: list[str], said: 
 
 
 def test_recall_asks_for_the_value_of_each_key_once() -> None:
-    tokens, said = tune.recall_batch(24, 600, 5, torch.Generator().manual_seed(1), batch=3)
+    tokens, said = recall_batch(24, 600, 5, torch.Generator().manual_seed(1), batch=3)
     assert tokens.shape == said.shape == (3, 20)
     assert said.sum(1).tolist() == [5, 5, 5]
     for row, asked in zip(tokens.tolist(), said.tolist(), strict=True):
@@ -215,3 +321,48 @@ def test_recall_asks_for_the_value_of_each_key_once() -> None:
         answers = {row[t]: row[t + 1] for t in range(20) if asked[t]}
         assert answers == pairs
     assert tokens.min() >= 8 and tokens.max() < 600, "marks take no part"
+
+
+def test_turns_are_counted_as_exact_whatever_form_of_a_reply_they_choose() -> None:
+    """A stand-in that knows what comes next is right; with one token wrong, in one turn less."""
+    tokenizer = corpus_tokenizer(800, worlds=20)
+    hints = hint_config(tokenizer)
+    group = make_group(5, 1, tokenizer, hints, (3, 3), 1, 500)
+    tokens = torch.from_numpy(group.segments.tokens)
+    lines = [at for at in range(tokens.shape[1] - 1) if tokens[0, at + 1] == hints.newline]
+    first, last, kind = group.segments.turns[0]
+    form = next(at for at in lines if first < at < last)
+
+    class Oracle:
+        """Answers with the next token, but for what `but` says at a place."""
+
+        def __init__(self, but: dict[int, int]) -> None:
+            self.config, self.but = tiny_model().config, but
+
+        def initial_state(self, batch: int) -> Oracle:
+            return self
+
+        def select(self, rows: list[int]) -> Oracle:
+            return self
+
+        def __call__(
+            self, read: Tensor, state: Oracle, hints: object, select: object = None
+        ) -> tuple[Tensor, Oracle]:
+            logits = F.one_hot(read.roll(-1, 1), tokenizer.vocab).float()
+            if select is None:
+                for at, token in self.but.items():
+                    logits[0, at] = F.one_hot(torch.tensor(token), tokenizer.vocab)
+            return logits, self
+
+    def exact(but: dict[int, int]) -> tuple[int, int]:
+        tally = validate(Oracle(but), tokenizer, hints, [group])  # type: ignore[arg-type]
+        assert sum(tally.total.values()) == len(group.segments.turns)
+        return sum(tally.exact.values()), len(tally.wrong)
+
+    everything = len(group.segments.turns)
+    assert exact({}) == (everything, 0)
+    assert exact({first - 1: 99}) == (everything, 0), "the command is the player's"
+    assert exact({form: 99}) == (everything - 1, 1)
+    assert exact({form: tokenizer.encode(" or")[0]}) == (everything, 0)
+    mistaken: Any = Oracle({form: 99})
+    assert f"{kind} " in validate(mistaken, tokenizer, hints, [group]).summary()

@@ -14,6 +14,7 @@ from tiny import HINTS, relative, tiny_model, tiny_tokens
 from torch import Tensor
 
 from engine.bench.gpu import step as gpu_step
+from engine.copyhints import CHANNELS, CODES
 from engine.oracle import oracle
 from engine.rwkv import v7_gpu
 from engine.rwkv.config import Config, Ranks
@@ -105,8 +106,8 @@ def test_agrees_with_float64_and_plain_torch(case: str) -> None:
 @torch.no_grad()
 def test_hints_of_every_channel_and_code_and_of_one_token() -> None:
     model, tokens = network(hints=True), tiny_tokens(7, 3)
-    codes = torch.arange(7 * 3 * 7).view(7, 3, 7) % 7
-    ids = (torch.arange(7 * 3 * 7).view(7, 3, 7) * 5) % 61
+    counted = torch.arange(7 * 3 * CHANNELS).view(7, 3, CHANNELS)
+    codes, ids = counted % CODES, (counted * 5) % 61
     ids[:, 2] = ids[:, 2, :1]  # all hints at one token
     codes[0, 0] = 0
     logits, _ = made(model).forward(tokens, (ids, codes), model.initial_state(7).tensors)

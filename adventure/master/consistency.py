@@ -13,11 +13,10 @@ import json
 import random
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -25,18 +24,21 @@ from adventure.errors import TrainError
 from adventure.master import SHIPPED
 from adventure.master.consistency_options import PLAYERS
 from adventure.master.gamemaster import GameMaster, Position, load_network
+from adventure.master.report import WINDOWS, Report
+from adventure.play.session import Session
+from adventure.referee.forms import forms_of
+from adventure.referee.master import RefereeMaster
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.referee.rules import Outcome, play, start
 from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
-from adventure.world.grammar import Rejection, parse
-from adventure.world.pack import World, find_world, load_world
-from adventure.world.prompt import NOTHING, Records
+from adventure.world.pack import find_world, load_world
+from adventure.world.parts import World
+from adventure.world.prompt import Records, record_line
 from engine.copyhints import CopyHints
 from engine.rwkv.network import Network
 from engine.rwkv.state import State
 from engine.tokenizer import AnyTokenizer
 
-WINDOWS = ((1, 20), (21, 100), (101, 300), (301, 1000), (1001, 10_000))
 EVAL_SEED = 77_000_000
 """Worlds judged here are drawn from seeds that training never uses."""
 
@@ -69,21 +71,23 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def read_walk(file: Path, world: World) -> list[str]:
-    """The canonical commands of a played game. Raises TrainError for a line that isn't one."""
+    """The canonical commands of a game, played as it is typed, by the rules; `#` begins a comment.
+
+    Raises TrainError for a file that can't be read, or holds no command.
+    """
     try:
         typed = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise TrainError(f"Can't read the walk {file}: {error}.") from error
-    commands = list[str]()
+    master = RefereeMaster(world)
+    session = Session(world, cast(Any, master), cast(Any, master.opening()))
     for text in typed:
         if text and not text.startswith("#"):
-            command = parse(text, world)
-            if isinstance(command, Rejection):
-                raise TrainError(f"{file}: {text!r} is no command of this world: {command.text}")
-            commands += command.lines
-    if not commands:
+            for _ in session.play(text):
+                pass
+    if not len(session.transcript):
         raise TrainError(f"The walk {file} holds no command; write one a line.")
-    return commands
+    return [turn.line for turn in session.transcript]
 
 
 @dataclass
@@ -99,80 +103,6 @@ class Game:
     first_wrong: int = 0
     played: int = 0
     over: bool = False
-
-
-@dataclass
-class Report:
-    """Turns by window and by kind: all, exact against the truth, exact against own records."""
-
-    turns: Counter[str] = field(default_factory=Counter)
-    exact: Counter[str] = field(default_factory=Counter)
-    own: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
-    kinds_exact: Counter[str] = field(default_factory=Counter)
-    survival: list[tuple[int, bool]] = field(default_factory=list)
-    first_errors: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    about: dict[str, Any] = field(default_factory=dict)
-
-    def note(self, turn: int, kind: str, exact: bool, own: bool) -> None:
-        """Count one turn, by its number from 1."""
-        window = next(f"{a}-{b}" for a, b in WINDOWS if a <= turn <= b)
-        for counter, hit in ((self.turns, True), (self.exact, exact), (self.own, own)):
-            counter[window] += hit
-            counter["all"] += hit
-        self.kinds[kind] += 1
-        self.kinds_exact[kind] += exact
-
-    def figures(self) -> dict[str, Any]:
-        """Everything as plain numbers."""
-        return {
-            **self.about,
-            "seconds": round(self.seconds, 1),
-            "windows": {
-                w: {"turns": n, "exact": self.exact[w] / n, "exact_by_own_records": self.own[w] / n}
-                for w, n in self.turns.items()
-            },
-            "kinds": {
-                kind: {"turns": n, "exact": self.kinds_exact[kind] / n}
-                for kind, n in sorted(self.kinds.items())
-            },
-            "median_turns_to_first_wrong": self.median_survival(),
-            "games_without_a_wrong_turn": sum(not wrong for _, wrong in self.survival),
-            "games": len(self.survival),
-        }
-
-    def median_survival(self) -> float | None:
-        """Kaplan-Meier: the turn by which half the games have had a wrong reply, if they have."""
-        alive, share = len(self.survival), 1.0
-        for turn, wrong in sorted(self.survival, key=lambda s: (s[0], not s[1])):
-            if wrong:
-                share *= 1 - 1 / alive
-            alive -= 1
-            if share <= 0.5:
-                return turn
-        return None
-
-    def table(self) -> str:
-        """The same for people."""
-        about = ", ".join(f"{k} {v}" for k, v in self.about.items())
-        lines = [f"{about} ({self.seconds:.0f} s)", ""]
-        lines.append(f"{'turns':>12} {'judged':>8} {'exact':>8} {'by own records':>15}")
-        for window in [*(f"{a}-{b}" for a, b in WINDOWS), "all"]:
-            n = self.turns[window]
-            if n:
-                exact, own = self.exact[window] / n, self.own[window] / n
-                lines.append(f"{window:>12} {n:8d} {exact:8.2%} {own:15.2%}")
-        lines.append(f"\n{'kind of command':>24} {'judged':>8} {'exact':>8}")
-        for kind, n in self.kinds.most_common():
-            lines.append(f"{kind:>24} {n:8d} {self.kinds_exact[kind] / n:8.2%}")
-        median = self.median_survival()
-        clean = sum(not wrong for _, wrong in self.survival)
-        lines.append(
-            f"\ngames without a wrong turn: {clean} of {len(self.survival)}; "
-            f"median turns to the first: {median if median is not None else 'not reached'}"
-        )
-        return "\n".join(lines)
 
 
 def judge(
@@ -206,8 +136,11 @@ def _make_games(
         worlds = [world]
     else:
         rooms = LARGER_ROOMS if args.held_out == "sizes" else TRAIN_ROOMS
-        first, words = EVAL_SEED + 100_000 * args.seed, args.held_out == "words"
-        worlds = [random_world(first + i, held_out=words, rooms=rooms) for i in range(count)]
+        first, what = EVAL_SEED + 100_000 * args.seed, args.held_out
+        worlds = [
+            random_world(first + i, what == "words", rooms, features=what == "features")
+            for i in range(count)
+        ]
     masters = [GameMaster(model, tokenizer, w) for w in worlds]
     players = PLAYERS if args.player == "all" else (args.player,)
     steps = iter(args.walk or ())
@@ -240,10 +173,11 @@ def _one_turn(live: Sequence[Game], turn: int, report: Report, wipe: str | None)
     lines = [g.player(g.world, g.truth, g.rng) for g in live]
     told = live[0].master.play_batch([wiped(g.position, wipe) for g in live], lines)
     for game, line, (reply, said, position) in zip(live, lines, told, strict=True):
-        outcome = play(game.world, game.truth, line)
+        outcome = play(game.world, game.truth, line, forms_of(said))
         wanted = outcome.reply + "\n"
         exact = reply == wanted
-        report.note(turn, _kind(outcome), exact, exact or reply == _by_own_records(game, line))
+        own = exact or reply == _by_own_records(game, line, said)
+        report.note(turn, _kind(outcome), exact, own)
         if not exact and not game.first_wrong:
             game.first_wrong = turn
             report.first_errors.append(_describe(turn, line, outcome, reply, said))
@@ -255,16 +189,17 @@ def _one_turn(live: Sequence[Game], turn: int, report: Report, wipe: str | None)
 
 def _kind(outcome: Outcome) -> str:
     """Lists that are empty are a kind of their own: boilerplate must not pass for memory."""
-    if outcome.kind in ("inventory", "score") and outcome.reply.endswith(f": {NOTHING}."):
-        return f"{outcome.kind} (empty)"
+    for kind, key in (("inventory: carry", "You carry"), ("deeds: deeds", "Deeds")):
+        if outcome.kind.startswith(kind) and record_line(key, ()) in outcome.lines:
+            return f"{outcome.kind} (empty)"
     return outcome.kind
 
 
-def _by_own_records(game: Game, line: str) -> str | None:
+def _by_own_records(game: Game, line: str, said: list[str]) -> str | None:
     """What the referee would have said in the world as the master's own records describe it."""
     try:
-        return play(game.world, game.position.records, line).reply + "\n"
-    except (KeyError, IndexError, StopIteration):
+        return play(game.world, game.position.records, line, forms_of(said)).reply + "\n"
+    except (KeyError, IndexError, ValueError):  # they may say anything
         return None
 
 

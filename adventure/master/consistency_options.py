@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 PLAYERS = ("legal", "goal", "curious")
+HELD_OUT = ("words", "sizes", "features", "none")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--random", type=int, default=0, metavar="N", help=number)
     add("--walk", metavar="FILE", help="commands to give, one a line (with --world)")
     held_out = f"what the random worlds have that training never showed {shown}"
-    add("--held-out", choices=("words", "sizes", "none"), default="words", help=held_out)
+    add("--held-out", choices=HELD_OUT, default="words", help=held_out)
     players = f"who gives the commands; all: in turn {shown}"
     add("--player", choices=(*PLAYERS, "all"), default="all", help=players)
     add("--turns", type=int, default=100, help=f"a game {shown}")

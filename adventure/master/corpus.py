@@ -7,33 +7,41 @@ to say.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.referee.rules import play, start
 from adventure.world.generate import random_world
+from adventure.world.pack import find_world, load_world
 from adventure.world.parts import World
 from adventure.world.prompt import (
     DO,
     END,
-    PREPOSITION,
     SAY,
     SPECIALS,
     Records,
     changed_keys,
     command_text,
+    list_key,
+    listed,
     memory_text,
     pack_text,
     reply_text,
 )
+from adventure.world.script import FIELD, MARKS, WHEN, marked
+from adventure.world.voice import VOICES, voice
 from adventure.world.words import WORD_LISTS, is_held_out
 from engine.copyhints import CHANNELS, CopyHints, HintConfig
 from engine.tokenizer import Tokenizer, train_tokenizer
 
+AUTHORED = 0.12
+"""The share of groups in an author's world, where there are any to learn from."""
 LONGEST_SEGMENT = 32
 """Turns; more than a segment has in play, so that its end isn't at the edge of what was learned."""
 
@@ -62,6 +70,7 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
             raise ValueError(f"{text!r} takes {len(ids)} tokens, wanted 1")
         return ids[0]
 
+    marks = ("noun", "noun2", "key", "value", "last", "about", "first")
     return HintConfig(
         newline=single("\n"),
         colon=single(":"),
@@ -70,38 +79,92 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         command=single(DO),
         say=single(SAY),
         end=single(END),
-        preposition=single(PREPOSITION),
+        field=single(FIELD),
+        when=single(WHEN),
+        condition=single(" if"),
+        does=single(" so"),
+        tell=single(" say"),
+        at=single(" At"),
+        article=single(" the"),
+        bracket=single(" ("),
+        **{name: single(token) for name, token in zip(marks, MARKS.values(), strict=True)},
     )
 
 
 def pick_player(rng: random.Random) -> Player:
     """By chance, towards a goal, or (half of them) towards what was seen least."""
-    return rng.choice((legal_player, GoalPlayer(), CuriousPlayer(), CuriousPlayer()))
+    return rng.choice((legal_player, GoalPlayer(), GoalPlayer(), CuriousPlayer(), CuriousPlayer()))
 
 
-def make_sample(
+@dataclass
+class Group:
+    """A world's opening and several segments that go on from it: samples of one token row each.
+
+    opening: the pack's text, of which nothing is said; segments: what follows, a batch (B, T).
+    """
+
+    opening: Sample
+    segments: Sample
+
+
+def make_group(
     index: int,
     seed: int,
     tokenizer: Tokenizer,
     hints: HintConfig,
     rooms: tuple[int, int],
+    segments: int,
     longest: int,
     held_out: bool = False,
-) -> Sample:
-    """Segment number `index`; at most `longest` tokens."""
-    rng = random.Random(f"sample-{seed}-{index}")
+    packs: tuple[str, ...] = (),
+) -> Group:
+    """World number `index` and that many segments in it, each at most `longest` tokens.
+
+    packs: authors' worlds; every eighth group or so is of one of them, with longer segments, since
+    authors have more to say.
+    """
+    rng = random.Random(f"group-{seed}-{index}")
+    if packs and rng.random() < AUTHORED:
+        world = _authored(rng.choice(packs))
+        return group_of(world, rng, tokenizer, hints, segments, longest * 3 // 2)
     world = random_world(rng.getrandbits(40), held_out=held_out, rooms=rooms)
-    opening = tokenizer.encode(pack_text(world))
+    return group_of(world, rng, tokenizer, hints, segments, longest)
+
+
+@cache
+def _authored(pack: str) -> World:
+    return load_world(find_world(pack))
+
+
+def group_of(
+    world: World,
+    rng: random.Random,
+    tokenizer: Tokenizer,
+    hints: HintConfig,
+    segments: int,
+    longest: int,
+) -> Group:
+    """The world's opening and segments of play in it."""
+    tokens = tokenizer.encode(pack_text(world))
+    ids, codes, read = CopyHints.start(hints).read(tokens)
+    opening = Sample(np.array(tokens), ids, codes, np.zeros(len(tokens), bool))
+    played = [_segment(world, read, tokenizer, rng, longest) for _ in range(segments)]
+    return Group(opening, make_batch(played))
+
+
+def _segment(
+    world: World, opening: CopyHints, tokenizer: Tokenizer, rng: random.Random, longest: int
+) -> Sample:
     records, order, player = _before_segment(world, rng)
-    tokens = opening + tokenizer.encode(memory_text(records, order))
+    tokens = tokenizer.encode(memory_text(records, order))
     said = [False] * len(tokens)
     turns = list[tuple[int, int, str]]()
     for _ in range(LONGEST_SEGMENT):
         line = player(world, records, rng)
-        outcome = play(world, records, line)
+        outcome = play(world, records, line, lambda _, forms: rng.randrange(forms))
         asked = tokenizer.encode(command_text(line))
         told = tokenizer.encode(reply_text(outcome.lines, outcome.reply))
-        if len(tokens) + len(asked) + len(told) > longest:
+        if turns and len(tokens) + len(asked) + len(told) > longest:
             break
         first = len(tokens) + len(asked) - 1
         turns.append((first, first + len(told), outcome.kind))
@@ -110,8 +173,8 @@ def make_sample(
         records = outcome.records
         if records["Game"][0] != "on":
             break
-    ids, codes, _ = CopyHints.start(hints).read(tokens[:longest])
-    return Sample(np.array(tokens[:longest]), ids, codes, np.array(said[:longest]), turns)
+    ids, codes, _ = opening.read(tokens)
+    return Sample(np.array(tokens), ids, codes, np.array(said), turns)
 
 
 def _before_segment(world: World, rng: random.Random) -> tuple[Records, list[str], Player]:
@@ -136,22 +199,33 @@ def shuffled(world: World, rng: random.Random) -> Records:
     """A state of play that chance play seldom reaches: doors in any state, things anywhere."""
     records = start(world)
     rooms = [room.name for room in world.rooms]
+    holders = [t.name for t in world.things if t.container or t.supporter]
+    keys = {door.key for door in world.doors} | {thing.key for thing in world.things}
     for door in world.doors:
         states = ("open", "closed", "locked") if door.key else ("open", "closed")
-        records[door.name] = (rng.choice(states),)
-    keys = {door.key for door in world.doors}
+        records[door.name] = (*records[door.name][:-1], rng.choice(states))
     for thing in world.things:
-        if not thing.portable or rng.random() < 0.3:
-            continue
-        home = "You carry" if thing.carried else f"{thing.room} holds"
-        records[home] = tuple(t for t in records[home] if t != thing.name)
-        carried = rng.random() < (0.6 if thing.name in keys else 0.25)
-        key = "You carry" if carried else f"{rng.choice(rooms)} holds"
-        records[key] = (*records[key], thing.name)
-        if thing.treasure:
-            records[thing.name] = ("portable",)
-            records["Treasures found"] = (*records["Treasures found"], thing.name)
-    records["At"] = (rng.choice(rooms),)
+        items = records[thing.name]
+        if thing.states:
+            items = (*items[:-1], rng.choice(thing.states))
+        elif thing.openable:
+            states = ("open", "closed", "locked") if thing.key else ("open", "closed")
+            items = (*items[:-1], rng.choice(states))
+        if not thing.fixed and rng.random() < 0.7:
+            carried = rng.random() < (0.6 if thing.name in keys else 0.25)
+            to = "you" if carried else rng.choice(rooms if rng.random() < 0.8 else holders or rooms)
+            lit = thing.light and thing.on
+            if to != thing.name:
+                old = list_key(world, items[0])
+                gone = listed(thing.name, items[0], lit)
+                if old:
+                    records[old] = tuple(i for i in records[old] if i != gone)
+                new = list_key(world, to)
+                records[new] = (*records[new], listed(thing.name, to, lit))
+                items = (to, *items[1:])
+        records[thing.name] = items
+    room = rng.choice(world.rooms)
+    records["At"] = (room.name, "dark") if room.dark else (room.name,)
     return records
 
 
@@ -168,6 +242,7 @@ def make_batch(samples: list[Sample]) -> Sample:
         n = len(sample.tokens)
         batch.tokens[b, :n], batch.said[b, :n] = sample.tokens, sample.said
         batch.ids[b, :n], batch.codes[b, :n] = sample.ids, sample.codes
+    batch.turns = samples[0].turns if B == 1 else []
     return batch
 
 
@@ -190,6 +265,13 @@ def corpus_tokenizer(vocab: int, worlds: int = 1500, seed: int = 1) -> Tokenizer
                 yield command_text(line) + reply_text(outcome.lines, outcome.reply)
                 records = outcome.records
         stock = sorted({w for words in WORD_LISTS for w in words if not is_held_out(w)})
+        for name in VOICES:
+            for style in itertools.product(("first", "second"), ("present", "past")):
+                for templates in voice(name, *style, "").values():
+                    yield "\n".join(marked(f" {t}") for t in templates)
+        scripts = "if so say end usual here carried in is not becomes moves to leads go deed"
+        yield f" {scripts} clock game" * 50
+        yield "\n At:\n (lit)\n (worn)\n the" * 300
         for word in stock:
             yield f" {word}" * 20 + f" {word.capitalize()}" * 6
 

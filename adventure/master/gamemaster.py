@@ -42,10 +42,13 @@ from engine.sampler import Sampler, make_sampler
 from engine.snapshot import Snapshot
 from engine.tokenizer import AnyTokenizer, StreamDecoder, open_tokenizer
 
+SEGMENT_TOKENS = 1400
+"""A segment ends after either: what an author tells at length takes fewer turns."""
 SEGMENT_TURNS = 12
 """Turns in a segment; the next one starts from the opening and the memory in words."""
-LONGEST_REPLY = 1500
-"""Tokens, hidden ones included; more than 1,200 characters of English take, the most in a pack."""
+LONGEST_REPLY = 2000
+"""Tokens, hidden ones included: more than a rule's words, an arrival and a clock's words take, each
+of them up to 1,200 characters. Only a network that has lost the thread comes to it."""
 
 
 def load_network(file: Path = SHIPPED) -> tuple[Network, AnyTokenizer]:
@@ -60,7 +63,7 @@ class Position:
 
     state (batch 1), logits (V,) after the last token read, records: the latest under every key,
     changed: keys that have changed since the opening, in order of last change, turns: played in
-    this segment.
+    this segment, tokens: said in it.
     """
 
     state: State
@@ -68,6 +71,7 @@ class Position:
     records: Records
     changed: tuple[str, ...] = ()
     turns: int = 0
+    tokens: int = 0
 
     @property
     def over(self) -> bool:
@@ -101,6 +105,10 @@ class GameMaster:
         self.say, self.end = tokenizer.id_of(SAY), tokenizer.id_of(END)
         self._opening: Position | None = None
 
+    def of(self, world: World) -> GameMaster:
+        """The same network as the master of another world."""
+        return GameMaster(self.model, self.tokenizer, world, self.sampler, self.weights)
+
     # -- the world's opening ---------------------------------------------------------------------
 
     def opening(
@@ -133,6 +141,10 @@ class GameMaster:
         how = f"{PROTOCOL} {self.model.weights} {kind.dtype} {kind.device.type}"
         parts = (self.weights, self.tokenizer.hash, self.prompt, how)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+    def begin_from(self, opening: Position) -> None:
+        """Take an opening that was made elsewhere, by these weights and from this text."""
+        self._opening = opening
 
     def _read_opening(self, file: Path) -> Position | None:
         """A cache that can't be used, for whatever reason, is as good as none: it is made anew."""
@@ -171,7 +183,8 @@ class GameMaster:
 
     def settle(self, position: Position) -> Position:
         """End the segment if it is full: go on from the opening and the memory in words."""
-        if position.turns < SEGMENT_TURNS or position.over:
+        short = position.turns < SEGMENT_TURNS and position.tokens < SEGMENT_TOKENS
+        if short or position.over:
             return position
         opening = self.opening()
         text = memory_text(position.records, position.changed)
@@ -182,9 +195,9 @@ class GameMaster:
         return Position(state, logits[0], position.records, position.changed)
 
     def after(
-        self, position: Position, state: State, logits: Tensor, lines: Sequence[str]
+        self, position: Position, state: State, logits: Tensor, lines: Sequence[str], told: int
     ) -> Position:
-        """The position after a turn in which the master said these record lines.
+        """The position after a turn in which the master said these hidden lines, and `told` tokens.
 
         A record whose key the world doesn't have is left out: memory is bounded by the world.
         """
@@ -194,7 +207,8 @@ class GameMaster:
             if record and record[0] in records:
                 records[record[0]] = record[1]
         changed = tuple(changed_keys(list(position.changed), position.records, records))
-        return Position(state, logits, records, changed, position.turns + 1)
+        turns, tokens = position.turns + 1, position.tokens + told
+        return Position(state, logits, records, changed, turns, tokens)
 
     def play_batch(
         self, positions: Sequence[Position], lines: Sequence[str]
@@ -228,7 +242,8 @@ class GameMaster:
         visible = [t for t in told[at + 1 :] if t != self.end]
         if at == len(told) or told[-1] != self.end:
             return self.tokenizer.decode(visible), lines, position
-        return self.tokenizer.decode(visible), lines, self.after(position, state, logits, lines)
+        after = self.after(position, state, logits, lines, len(told))
+        return self.tokenizer.decode(visible), lines, after
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -240,6 +255,7 @@ class GameMaster:
             "records": {key: list(items) for key, items in position.records.items()},
             "changed": list(position.changed),
             "turns": position.turns,
+            "tokens": position.tokens,
         }
         return Snapshot(position.state, position.logits, extra=extra).to_tensors()
 
@@ -260,12 +276,12 @@ class GameMaster:
         try:
             records = {key: tuple(items) for key, items in extra["records"].items()}
             changed = tuple(key for key in extra["changed"] if key in records)
-            turns = int(extra["turns"])
+            turns, tokens = int(extra["turns"]), int(extra["tokens"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SnapshotError(
                 "The saved position lacks its records; use another copy."
             ) from error
-        return Position(snapshot.state, snapshot.logits, records, changed, turns)
+        return Position(snapshot.state, snapshot.logits, records, changed, turns, tokens)
 
 
 class Turn:
@@ -287,10 +303,12 @@ class Turn:
         read, state = prefill(m.model, m._asked(self._line), self._before.state)
         logits = read[0]
         decoder, text, hidden, visible = StreamDecoder(m.tokenizer), _Lines(), "", False
+        told = 0
         for said in decode(
             m.model, logits, state, m.sampler, self._generator, {m.end}, LONGEST_REPLY
         ):
             token, logits, state = said
+            told += 1
             piece = decoder.flush() if token in (m.say, m.end) else decoder.push(token)
             if visible:
                 piece = text.push(piece)
@@ -303,7 +321,7 @@ class Turn:
             self.lost = not visible or token != m.end
         self.records = hidden.splitlines()
         if not self.lost:
-            self.position = m.after(self._before, state, logits, self.records)
+            self.position = m.after(self._before, state, logits, self.records, told)
 
 
 class _Lines:

@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, fields
@@ -21,20 +21,23 @@ from pickle import UnpicklingError
 import torch
 
 from adventure.errors import TrainError
-from adventure.master.corpus import Sample, corpus_tokenizer, hint_config, make_batch, make_sample
+from adventure.master.corpus import Group, corpus_tokenizer, hint_config, make_group
+from adventure.master.recall import recall_batch
 from adventure.master.tune_options import Plan
+from adventure.master.validation import hints_of, row_of, validate
 from engine.checkpoint import load_model, save_model
 from engine.copyhints import CHANNELS, HintConfig
 from engine.rwkv.config import Config
-from engine.rwkv.hints import Hints
 from engine.rwkv.network import Network
 from engine.tokenizer import Tokenizer
-from engine.train import Schedule, Trainer, masked_loss
+from engine.train import Schedule, Trainer, masked_loss, read_opening
 
-LONGEST = 3072
-CLASSES = ((3, 5), (5, 8), (8, 12))
-"""Room counts; the samples of one batch share one, so that little is padded."""
+LONGEST = 1600  # tokens of a segment
+SIZES = ((3, 4), (4, 6), (6, 9), (8, 12))
+"""Room counts."""
 AHEAD = 8  # batches made before they are needed
+VALIDATION_SEED = 999_983  # of worlds that no run trains on
+SAVED_EVERY = 250  # steps
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    least = {"layers": 1, "width": 64, "vocab": 512, "batch": 1, "threads": 1, "workers": 1}
-    for name, bound in least.items():
+    ones = dict.fromkeys(("layers", "worlds", "segments", "threads", "workers"), 1)
+    for name, bound in {**ones, "width": 64, "vocab": 512}.items():
         if getattr(args, name) < bound:
             raise TrainError(f"--{name} is {getattr(args, name)}; it must be at least {bound}.")
     if args.width % 64:
@@ -97,13 +100,16 @@ def _tools(file: str) -> tuple[Tokenizer, HintConfig]:
     return tokenizer, hint_config(tokenizer)
 
 
-def _work(tokenizer: str, step: int, seed: int, batch: int) -> Sample:
+def _work(tokenizer: str, step: int, plan: Plan) -> list[Group]:
     """Batch number `step`."""
-    rooms = random.Random(f"class-{seed}-{step}").choice(CLASSES)
-    first = step * batch
-    return make_batch(
-        [make_sample(first + b, seed, *_tools(tokenizer), rooms, LONGEST) for b in range(batch)]
-    )
+    first = step * plan.worlds
+    return [_group(tokenizer, first + i, plan) for i in range(plan.worlds)]
+
+
+def _group(tokenizer: str, index: int, plan: Plan) -> Group:
+    rooms = random.Random(f"size-{plan.seed}-{index}").choice(SIZES)
+    tools, packs = _tools(tokenizer), tuple(plan.packs)
+    return make_group(index, plan.seed, *tools, rooms, plan.segments, LONGEST, packs=packs)
 
 
 class _Run:
@@ -179,7 +185,7 @@ class _Run:
             tokens, said = recall_batch(int(size), self.tokenizer.vocab, 24, generator)
             none = torch.zeros((*tokens.shape, CHANNELS), dtype=torch.int64)
             hints = (none, none) if self.plan.hints else None
-            loss, right = trainer.update(partial(masked_loss, self.model, tokens, said, hints))
+            loss, right = trainer.update([partial(masked_loss, self.model, tokens, said, hints)])
             smooth = 0.8 * smooth + 0.2 * right
             if smooth > 0.85:
                 size, smooth = size * 1.6, 0.5
@@ -190,16 +196,16 @@ class _Run:
 
     # -- transcripts -----------------------------------------------------------------------------
 
-    def _batches(self, first: int) -> Generator[Sample, None, None]:
+    def _batches(self, first: int) -> Generator[list[Group], None, None]:
         """Batch number `first` and on, made ahead by the workers, in order."""
         plan, file = self.plan, str(self.out / "tokenizer.json")
         pool = ProcessPoolExecutor(
             self.args.workers, initializer=torch.set_num_threads, initargs=(1,)
         )
         try:
-            ahead = deque[Future[Sample]]()
+            ahead = deque[Future[list[Group]]]()
             for step in itertools.count(first):
-                ahead.append(pool.submit(_work, file, step, plan.seed, plan.batch))
+                ahead.append(pool.submit(_work, file, step, plan))
                 if len(ahead) >= AHEAD:
                     yield ahead.popleft().result()
         finally:
@@ -212,8 +218,11 @@ class _Run:
         try:
             while self.trainer.step < self.plan.steps and not self._time_is_up():
                 batch = next(batches)
-                loss, right = self.trainer.update(partial(self._loss, batch))
-                self.seen += int((batch.tokens > 0).sum())
+                loss, right = self.trainer.update(partial(self._loss, group) for group in batch)
+                self.seen += sum(
+                    len(group.opening.tokens) + int((group.segments.tokens > 0).sum())
+                    for group in batch
+                )
                 smooth = right if smooth is None else 0.95 * smooth + 0.05 * right
                 step = self.trainer.step
                 if step % 20 == 0:
@@ -223,51 +232,44 @@ class _Run:
                         f"step {step}/{self.plan.steps} loss {loss:.4f} tokens right {smooth:.4f} "
                         f"{rate:,.0f} tokens/s seen {self.seen:,}"
                     )
-                if step % 250 == 0:
+                if step % SAVED_EVERY == 0:
                     self._save()
                     self._validate()
                     since, before = time.time(), self.seen
         finally:
             batches.close()
 
-    def _loss(self, batch: Sample) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens, said = torch.from_numpy(batch.tokens), torch.from_numpy(batch.said)
-        return masked_loss(self.model, tokens, said, self._hints_of(batch))
+    def _loss(self, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
+        """Summed over a group's segments, from the state after its opening."""
+        opening, segments = row_of(group.opening), group.segments
+        tokens, said = torch.from_numpy(segments.tokens), torch.from_numpy(segments.said)
+        read = hints_of(opening) if self.plan.hints else None
+        state = read_opening(self.model, torch.from_numpy(opening.tokens), read, len(tokens))
+        hints = hints_of(segments) if self.plan.hints else None
+        return masked_loss(self.model, tokens, said, hints, state)
 
-    def _hints_of(self, batch: Sample) -> Hints | None:
-        if not self.plan.hints:
-            return None
-        return torch.from_numpy(batch.ids), torch.from_numpy(batch.codes)
-
-    def _validate(self, samples: int = 24) -> None:
-        """Held-out words, true history fed: share of turns exact, records included, what failed."""
-        exact, total = Counter[str](), Counter[str]()
-        shown = 0
+    def _validate(self, worlds: int = 24) -> None:
         self.model.eval()
         self.model.use_mixed(False)
-        for i in range(samples):
-            rooms = CLASSES[i % len(CLASSES)]
-            one = make_sample(i, 999_983, self.tokenizer, self.hints, rooms, LONGEST, held_out=True)
-            tokens = torch.from_numpy(one.tokens)
-            with torch.inference_mode():
-                hints = self._hints_of(make_batch([one]))
-                logits, _ = self.model(tokens[None], self.model.initial_state(1), hints=hints)
-            guess, truth = logits[0].argmax(-1), tokens.roll(-1)
-            for first, last, kind in one.turns:
-                total[kind] += 1
-                wrong = (guess[first:last] != truth[first:last]).nonzero()
-                exact[kind] += not len(wrong)
-                if len(wrong) and shown < 6:
-                    shown += 1
-                    at = first + int(wrong[0])
-                    before = self.tokenizer.decode(one.tokens[max(0, at - 60) : at + 1].tolist())
-                    got, want = (self.tokenizer.decode([int(x)]) for x in (guess[at], truth[at]))
-                    self._say(f"  wrong [{kind}] ...{before!r} -> {got!r}, wanted {want!r}")
+        tally = validate(
+            self.model,
+            self.tokenizer,
+            self.hints,
+            (
+                make_group(
+                    *(i, VALIDATION_SEED, self.tokenizer, self.hints, SIZES[i % len(SIZES)]),
+                    segments=1,
+                    longest=LONGEST,
+                    held_out=True,
+                )
+                for i in range(worlds)
+            ),
+        )
         self.model.train()
         self.model.use_mixed(self.args.mixed)
-        worst = sorted(total, key=lambda k: (exact[k] / total[k], -total[k]))[:8]
-        failed = ", ".join(f"{k} {exact[k]}/{total[k]}" for k in worst if exact[k] < total[k])
-        self._say(f"held-out words, exact turns {exact.total()}/{total.total()}: {failed}")
+        for line in tally.wrong:
+            self._say(line)
+        self._say(f"held-out words, {tally.summary()}")
 
     def _save(self, final: bool = False) -> None:
         self.trainer.save(self.out / "run.pt", {"tokens": self.seen})
@@ -275,23 +277,3 @@ class _Run:
         save_model(self.model, self.out / "master.safetensors", about, dtype="float16")
         if final:
             self._say(f"saved {self.out / 'master.safetensors'} after {self.seen:,} tokens")
-
-
-def recall_batch(
-    words: int, vocab: int, pairs: int, generator: torch.Generator, batch: int = 16
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`pairs` keys each with its value, then the keys in another order: values are asked for.
-
-    tokens (B, 4 * pairs) int64 and said (B, 4 * pairs) bool. Keys and values come from two halves
-    of the first 2 * words tokens.
-    """
-    words = min(words, (vocab - 8) // 2)
-    order = torch.stack([torch.randperm(words, generator=generator)[:pairs] for _ in range(batch)])
-    values = torch.randint(words, order.shape, generator=generator) + 8 + words
-    keys = order + 8
-    again = torch.stack([torch.randperm(pairs, generator=generator) for _ in range(batch)])
-    asked = torch.stack((keys.gather(1, again), values.gather(1, again)), -1).flatten(1)
-    tokens = torch.cat((torch.stack((keys, values), -1).flatten(1), asked), 1)
-    said = torch.zeros_like(tokens, dtype=torch.bool)
-    said[:, 2 * pairs :: 2] = True
-    return tokens, said

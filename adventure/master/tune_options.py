@@ -13,12 +13,14 @@ class Plan:
     layers: int = 4
     width: int = 128
     vocab: int = 4096
-    batch: int = 3
+    worlds: int = 2
+    segments: int = 4
     steps: int = 4000
     recall: int = 400
     peak: float = 2.5e-3
     seed: int = 1
     hints: bool = True
+    packs: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layers", type=int, default=plan.layers)
     add("--width", type=int, default=plan.width, help=f"a multiple of 64 {shown}")
     add("--vocab", type=int, default=plan.vocab)
-    add("--batch", type=int, default=plan.batch, help=f"segments per step {shown}")
+    add("--worlds", type=int, default=plan.worlds, help=f"per step {shown}")
+    add("--segments", type=int, default=plan.segments, help=f"of play in each world {shown}")
     steps = f"of transcripts (default: {plan.steps}, or the resumed run's)"
+    packs = "learn from this world too, not from random ones alone (may come repeatedly)"
+    add("--packs", metavar="WORLD", action="append", default=[], help=packs)
     add("--steps", type=int, help=steps)
     add("--recall", type=int, default=plan.recall, help=f"warm-up steps at most {shown}")
     add("--peak", type=float, default=plan.peak, help=f"learning rate {shown}")

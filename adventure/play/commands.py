@@ -1,5 +1,5 @@
-"""What players say to the program rather than to the game: SAVE, UNDO, QUIT and so on; and the one
-object a terminal talks to. Takes no game time and no model time; knows no network and no terminal.
+"""The one object a terminal talks to: a session with its saves, and what the program itself does
+when it is told SAVE, UNDO, HINT and so on. That takes no game time; knows no network.
 """
 
 from __future__ import annotations
@@ -12,49 +12,20 @@ from typing import TYPE_CHECKING
 
 from adventure import __version__
 from adventure.errors import SaveError
+from adventure.play.meta import HELP, META_VERBS, credits_of, read_meta
 from adventure.play.saves import find_save, prove_saves, read_saved
 from adventure.play.transcript import Said, TranscriptFile, clean
 from adventure.play.ui import PlainScreen
-from adventure.world.grammar import KNOWN_VERBS, LONGEST
+from adventure.world.grammar import COMMAND_WORDS, LONGEST
 
 if TYPE_CHECKING:
     from adventure.play.saves import Saves
     from adventure.play.session import Session
 
 QUIT_QUESTION = "Are you sure you want to quit?"
+WON, LOST = "The game is won.", "The game is lost."
 GAME_OVER = "The game is over: you can RESTART, RESTORE a saved game, UNDO the last turn, or QUIT."
 ELSEWHERE = "This world is being played elsewhere too; what you play here is kept apart from that."
-HELP = " ".join(
-    """\
-Move with NORTH, SOUTH, EAST, WEST, UP, DOWN and so on (N, S, E, W, U, D for short). LOOK (L) shows
-where you are, EXAMINE (X) shows a thing, INVENTORY (I) what you carry. You can TAKE, DROP, OPEN,
-CLOSE, LOCK and UNLOCK things, as in "unlock door with brass key"; WAIT (Z); and ask for the SCORE.
-@
-Several commands go on one line: "north. take lamp then east". TAKE ALL and DROP ALL do what they
-say, IT is the thing you named last, AGAIN (G) repeats the last command, OOPS and a word corrects a
-word that was not understood.
-@
-SAVE and RESTORE, each with a name if you like; SAVES lists them; UNDO takes a turn back, several
-in a row if need be; RESTART; QUIT. TRANSCRIPT ON with the name of a file writes the game down,
-TRANSCRIPT OFF stops. RECORDS ON shows what the game master notes down to itself.
-VERSION.""".split()
-).replace(" @ ", "\n\n")
-_MEANS = {
-    "save": "save", "restore": "restore", "load": "restore", "undo": "undo", "restart": "restart",
-    "quit": "quit", "q": "quit", "help": "help", "?": "help", "transcript": "transcript",
-    "script": "transcript", "unscript": "unscript", "records": "records", "version": "version",
-    "saves": "saves",
-}  # fmt: skip
-_WITH_ARGUMENT = ("save", "restore", "transcript", "records")
-META_VERBS = tuple(word for word in _MEANS if len(word) > 1)
-
-
-@dataclass(frozen=True)
-class Meta:
-    """A command to the program: its verb, and what follows it as typed."""
-
-    verb: str
-    argument: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,17 +34,6 @@ class Status:
 
     left: str
     right: str
-
-
-def read_meta(text: str) -> Meta | None:
-    """None for a command that is meant for the game."""
-    first, _, rest = text.strip().partition(" ")
-    verb = _MEANS.get(first.lower())
-    if verb == "help" and rest.strip().lower() == "me":
-        return Meta(verb)
-    if verb is None or (rest and verb not in _WITH_ARGUMENT):
-        return None
-    return Meta(verb, rest.strip())
 
 
 def note(text: str) -> list[Said]:
@@ -115,7 +75,7 @@ class Console:
     @property
     def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Verbs, and the names that the player has read: nothing that would give something away."""
-        return (*KNOWN_VERBS, *META_VERBS), tuple(sorted(self.session.shown))
+        return tuple(sorted({*COMMAND_WORDS, *META_VERBS})), tuple(sorted(self.session.shown))
 
     # -- what goes to the page -------------------------------------------------------------------
 
@@ -175,6 +135,8 @@ class Console:
             return
         yield from self.session.play(text, self._aside)
         if self.session.over and not was_over:
+            yield Said("heading", WON if self.session.won else LOST)
+            yield from note(self.session.tally)
             yield from note(GAME_OVER)
 
     def _aside(self, command: str) -> Iterable[Said] | None:
@@ -325,8 +287,35 @@ class Console:
             return note(f'Your game is kept as "{self.saves.autosave_name}", for RESTORE.')
         return note("Your game is kept: it goes on from here when you play this world again.")
 
-    def _do_help(self, _: str) -> Iterable[Said]:
-        return note(HELP)
+    def _do_help(self, _: str) -> Iterator[Said]:
+        for heading, text in HELP:
+            yield Said("heading", heading)
+            yield from note(text)
+
+    def _do_about(self, _: str) -> Iterator[Said]:
+        world = self.session.world
+        yield Said("heading", clean(world.title))
+        for text in credits_of(world):
+            yield from note(clean(text))
+
+    def _do_hint(self, _: str) -> Iterable[Said]:
+        session = self.session
+        hint, there = session.hint(), len(session.world.hints)
+        if not there:
+            return note("There are no hints for this world.")
+        if not hint:
+            return note("There are no further hints. (HINTS repeats those you have had.)")
+        more = " (HINT again gives the next one.)" if session.hints < there else ""
+        return note(f"Hint {session.hints} of {there}: {clean(hint)}{more}")
+
+    def _do_hints(self, _: str) -> Iterable[Said]:
+        given = self.session.world.hints[: self.session.hints]
+        if not given:
+            return note("You have had no hints yet. (HINT gives the first one.)")
+        return [Said("note", f"Hint {n}: {clean(hint)}") for n, hint in enumerate(given, 1)]
+
+    def _do_score(self, _: str) -> Iterable[Said] | None:
+        return note(self.session.tally) if self.session.over else None
 
     def _do_transcript(self, argument: str) -> Iterable[Said]:
         first, _, rest = argument.partition(" ")

@@ -113,6 +113,11 @@ def about_of(header: Mapping[str, str], name: str) -> About:
 
 def check_belongs(saved: Identity, here: Identity, name: str) -> None:
     """Raises SaveError for a save of another world, model or protocol."""
+    if saved.protocol != here.protocol:
+        raise SaveError(
+            f'"{name}" speaks protocol {saved.protocol} with the game master, and this version '
+            f"{here.protocol}; play it with the version that wrote it, or start a new game."
+        )
     if saved.digest != here.digest:
         if saved.world == here.world:
             raise SaveError(
@@ -127,9 +132,4 @@ def check_belongs(saved: Identity, here: Identity, name: str) -> None:
         raise SaveError(
             f'"{name}" was played with another game master (model {saved.weights[:8]}; this is '
             f"{here.weights[:8]}); start with --model and its file to restore it."
-        )
-    if saved.protocol != here.protocol:
-        raise SaveError(
-            f'"{name}" speaks protocol {saved.protocol} with the game master, and this version '
-            f"{here.protocol}; play it with the version that wrote it."
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adventure.play.commands import Console
     from adventure.play.saves import SavedGame
     from adventure.play.ui import Screen
+    from adventure.play.watch import Watch
 
 try:
     from termios import error as TerminalError
@@ -81,8 +82,10 @@ def _wanted(left: SavedGame, screen: Screen) -> bool:
         return False
 
 
-def run(console: Console, screen: Screen, greeting: Iterator[Said]) -> int:
-    """Play until the end; returns the exit status.
+def run(
+    console: Console, screen: Screen, greeting: Iterator[Said], watch: Watch | None = None
+) -> int:
+    """Play until the end; returns the exit status. watch: reads the world anew when it is edited.
 
     The game is kept however the loop is left. Raises KeyboardInterrupt in a script, SystemExit
     on a hang-up signal, UserError when the output can't be written for another reason.
@@ -91,6 +94,8 @@ def run(console: Console, screen: Screen, greeting: Iterator[Said]) -> int:
         with _signals_unwind(), screen.quiet():
             _say(screen, greeting)
             while not console.finished:
+                if watch is not None:
+                    _tell_news(watch, screen)
                 _exchange(console, screen)
             fault = console.leave()
             if fault:
@@ -106,11 +111,26 @@ def run(console: Console, screen: Screen, greeting: Iterator[Said]) -> int:
         console.leave()
 
 
+def _tell_news(watch: Watch, screen: Screen) -> None:
+    """What came of an edit of the world, if there was one."""
+    screen.stirred = watch.stirred
+    try:
+        _say(screen, watch.news())
+    except KeyboardInterrupt:
+        if not screen.interactive:
+            raise
+        _say(screen, iter([Said("note", "[Interrupted. The world is as it was.]")]))
+
+
 def _exchange(console: Console, screen: Screen) -> None:
     """One command and its answer."""
+    from adventure.play.ui import Stirred  # here, so that --help doesn't wait for it
+
     status = console.status
     try:
         text = screen.ask(status.left, status.right)
+    except Stirred:
+        return
     except EOFError:
         if console.asking or not screen.interactive:
             _say(screen, iter(console.quit()))

@@ -57,11 +57,12 @@ def pack_game(session: Session, identity: Identity, undo: int, undo_bytes: int) 
                 "generator": shelf.put(moment.generator),
                 "turns": moment.turns,
                 "noun": moment.noun,
+                "person": moment.person,
                 "last": moment.last,
             }
         )
     transcript = [shelf.put(_to_tensor(block)) for block in game.transcript.blocks()]
-    body = {"moments": moments, "transcript": transcript}
+    body = {"moments": moments, "transcript": transcript, "hints": game.hints}
     shelf.put(_to_tensor(zlib.compress(json.dumps(body).encode(), 6)), "game")
     about = About(
         identity,
@@ -105,14 +106,22 @@ def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> G
         torch.Generator().set_state(generator)  # raises where it isn't the state of a generator
         position = session.master.position_from_parts(parts, told["meta"])
         moments.append(
-            Moment(position, generator, int(told["turns"]), str(told["noun"]), str(told["last"]))
+            Moment(
+                position,
+                generator,
+                int(told["turns"]),
+                str(told["noun"]),
+                str(told["person"]),
+                str(told["last"]),
+            )
         )
     make_sampler(**about.sampler)  # so do these two where they are out of range
     torch.Generator().manual_seed(about.seed)
     transcript = Transcript.from_blocks([_to_bytes(tensors[key]) for key in body["transcript"]])
     if moments[0].turns != len(transcript) or any(m.turns > len(transcript) for m in moments):
         raise ValueError(f"{len(transcript)} turns in the transcript of another game")
-    return Game(moments[0], tuple(moments[1:]), transcript, about.seed, about.sampler)
+    hints = int(body["hints"])
+    return Game(moments[0], tuple(moments[1:]), transcript, about.seed, about.sampler, hints)
 
 
 def _check_parts(parts: Mapping[str, Tensor], pattern: Mapping[str, Tensor]) -> None:

@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from adventure.play import phrases
-from adventure.play.transcript import Cleaner, PlayedTurn, Said, Transcript, clean
-from adventure.world.grammar import Command, Rejection, parse
+from adventure.play import phrases, readings
+from adventure.play.pieces import pieces_of
+from adventure.play.transcript import PlayedTurn, Said, Transcript, clean
+from adventure.play.wording import Wording
+from adventure.world.grammar import Command, Rejection
 from engine.sampler import make_sampler
 
 if TYPE_CHECKING:
     from adventure.master.gamemaster import GameMaster, Position, Turn
-    from adventure.world.pack import World
+    from adventure.world.parts import World
 
 UNDO_TURNS = 200
 UNDO_BYTES = 512 << 20  # states of a large network: fewer turns rather than more memory
-_ACTIONS = ("go", "take", "drop", "open", "close", "lock", "unlock")
-"""Verbs that change a record when they succeed; one that changed none was refused."""
-
 _NO_SLIP = "Sorry, that can't be corrected."
-_NOTHING_HERE = "There is nothing here to take."
 _LOST = "[The game master lost the thread, so nothing has happened. Try something else first.]"
 _NO_WORD = "Think nothing of it."
 
@@ -37,24 +35,27 @@ Aside = Callable[[str], Iterable[Said] | None]
 
 @dataclass(frozen=True)
 class Moment:
-    """Where undo returns to. generator: the randomness, uint8; turns: played by then."""
+    """Where undo returns to. generator: the randomness, uint8; turns: played by then; noun,
+    person: what IT and HIM or HER mean."""
 
     position: Position
     generator: Tensor
     turns: int
     noun: str = ""
+    person: str = ""
     last: str = ""
 
 
 @dataclass(frozen=True)
 class Game:
-    """All there is to a game, as a value: what a save holds."""
+    """All there is to a game, as a value: what a save holds. hints: how many have been given."""
 
     now: Moment
     past: tuple[Moment, ...]
     transcript: Transcript
     seed: int
     sampler: Mapping[str, Any]
+    hints: int = 0
 
 
 class Session:
@@ -75,6 +76,7 @@ class Session:
         self.world, self.master, self.opening, self.seed = world, master, opening, seed
         self.generator = torch.Generator()
         self.shown: set[str] = set()
+        self.hints = 0
         self.use_sampler(sampler or {})
         self.restart()
 
@@ -82,23 +84,33 @@ class Session:
 
     @property
     def room(self) -> str:
-        return next(iter(self.items("At")), self.world.start)
+        return readings.room_of(self.world, self.position.records)
 
     @property
     def score(self) -> int:
-        return len(self.items("Treasures found"))
+        return readings.score(self.world, self.position.records)
 
     @property
     def max_score(self) -> int:
-        return sum(thing.treasure for thing in self.world.things)
+        return readings.max_score(self.world)
 
     @property
     def turns(self) -> int:
         return len(self.transcript)
 
     @property
+    def tally(self) -> str:
+        """Points and turns in words."""
+        points = f"{self.score} of {self.max_score} points, " if self.max_score else ""
+        return f"[{points}{self.turns} turn{'s' * (self.turns != 1)}.]"
+
+    @property
     def over(self) -> bool:
         return self.position.over
+
+    @property
+    def won(self) -> bool:
+        return self.items("Game") == ("won",)
 
     def items(self, key: str) -> tuple[str, ...]:
         """The items of the master's latest record under `key`."""
@@ -112,25 +124,44 @@ class Session:
         self.position, self.settled = self.opening, True
         self.past: list[Moment] = []
         self.transcript = Transcript()
-        self.noun, self.last = "", ""
+        self.noun = self.person = self.last = ""
         self._slip: phrases.Slip | None = None
         self._question: Rejection | None = None
 
     def moment(self) -> Moment:
         """The present."""
         self._settle()
-        return Moment(self.position, self.generator.get_state(), self.turns, self.noun, self.last)
+        return Moment(
+            self.position,
+            self.generator.get_state(),
+            self.turns,
+            self.noun,
+            self.person,
+            self.last,
+        )
 
     def game(self) -> Game:
         """Everything that is needed to go on from here."""
-        return Game(self.moment(), tuple(self.past), self.transcript, self.seed, self.sampler)
+        past = tuple(self.past)
+        return Game(self.moment(), past, self.transcript, self.seed, self.sampler, self.hints)
 
     def resume(self, game: Game) -> None:
         """Go on with `game`, which belongs to this world and this master."""
         self.seed, self.past, self.transcript = game.seed, list(game.past), game.transcript
+        self.hints = max(self.hints, game.hints)  # what has been read can't be forgotten
         self.use_sampler(game.sampler)
         self._return_to(game.now)
         self._show("\n".join((self.world.intro, *(turn.reply for turn in self.transcript))))
+
+    def go_on_in(
+        self, world: World, master: GameMaster, opening: Position, position: Position
+    ) -> None:
+        """Go on at `position` in an edited world; what was played can't be undone any more."""
+        self.world, self.master, self.opening = world, master, opening
+        self.position, self.settled, self.past = position, True, []
+        self.noun, self.person = (n if n in world.names else "" for n in (self.noun, self.person))
+        self.shown &= {name for names in world.names.values() for name in names}
+        self._slip = self._question = None
 
     def use_sampler(self, settings: Mapping[str, Any]) -> None:
         """Choose tokens by these settings from now on."""
@@ -159,8 +190,8 @@ class Session:
     def _return_to(self, moment: Moment) -> None:
         self.position, self.settled = moment.position, True
         self.generator.set_state(moment.generator)
-        self.noun, self.last, self._slip = moment.noun, moment.last, None
-        self._question = None
+        self.noun, self.person, self.last = moment.noun, moment.person, moment.last
+        self._slip = self._question = None
 
     def _remember(self, moment: Moment) -> None:
         self.past.append(moment)
@@ -174,23 +205,46 @@ class Session:
         world = self.world
         yield Said("heading", clean(world.title))
         byline = [
-            clean(part) for part in (world.headline, world.author and f"by {world.author}") if part
+            clean(part) for part in (world.headline, world.author and f"By {world.author}") if part
         ]
         if byline:
-            yield Said("note", " ".join(byline))
+            yield Said("note", "\n".join(byline))
         yield Said("note", clean(world.intro))
         self._show(world.intro)
         yield from self.look()
 
     def look(self) -> Iterator[Said]:
-        """The room as LOOK shows it, asked of a copy: the game doesn't move."""
+        """The room as LOOK shows it; the game doesn't move."""
+        yield from self._glance("look")
+
+    def reckon(self) -> Iterator[Said]:
+        """What has been achieved so far; the game doesn't move."""
+        if not self.over:
+            yield from self._glance("deeds")
+            yield Said("text", "\n")
+        yield Said("note", self.tally)
+
+    def _glance(self, line: str) -> Iterator[Said]:
+        """The reply to a command, asked of a copy: without what the clocks would do in a turn."""
         before = self.generator.get_state()
         try:
-            turn = self._ask("look")
-            yield from _pieces(turn)
-            self._show(turn.reply)
+            turn = self._ask(line)
+            reply = ""
+            for said in pieces_of(turn, self.world, whole=False):
+                reply += said.text if said.kind == "text" else ""
+                yield said
+            self._show(reply)
         finally:
             self.generator.set_state(before)
+
+    def hint(self) -> str:
+        """One more of the author's hints; empty when there are no more."""
+        if self.hints >= len(self.world.hints):
+            return ""
+        self.hints += 1
+        hint = self.world.hints[self.hints - 1]
+        self._show(hint)
+        return hint
 
     def play(self, text: str, aside: Aside = lambda command: None) -> Iterator[Said]:
         """What the game says to a line of commands. A command that fails drops those behind it.
@@ -227,59 +281,30 @@ class Session:
                 yield Said("note", "There is nothing to do again yet.")
                 return False
             text = self.last
-        if phrases.has_it(text):
-            if not self.noun:
-                yield Said("note", "I don't know yet what you mean by that; name it.")
+        for has, put, named, what in (
+            (phrases.has_whom, phrases.with_person, self.person or self.noun, "who you mean"),
+            (phrases.has_it, phrases.with_noun, self.noun, "what you mean by that"),
+        ):
+            if has(text) and not named:
+                yield Said("note", f"I don't know yet {what}; say the name.")
                 return False
-            text = phrases.with_noun(text, self.noun)
+            text = put(text, named) if named else text
+        words = Wording(self.world, self.position.records)
         if question is not None:
-            text = self._answered(question, text)
-        many = phrases.several(text)
-        lines = [text] if many is None else self._each(many)
-        if many is not None and not lines:
-            nothing = "You have nothing to drop." if many.verb == "drop" else _NOTHING_HERE
-            yield Said("note", nothing)
+            text = words.answered(question, text)
+        commands = words.commands(text)
+        if isinstance(commands, Rejection):
+            self._slip = phrases.slip_of(text, commands.text, rest)
+            self._question = commands if commands.pending else None
+            yield Said("note", clean(commands.text))
             return False
-        commands = []
-        for line in lines:
-            command = self._parse(line)
-            if isinstance(command, Rejection):
-                self._slip = phrases.slip_of(text, command.text, rest)
-                self._question = command if command.pending else None
-                yield Said("note", clean(command.text))
-                return False
-            commands.append(command)
-        if many is not None:
+        if phrases.several(text):
             return (yield from self._play_all(typed, commands, text))
-        return (yield from self._play_steps(typed, commands[0]))
-
-    def _answered(self, question: Rejection, text: str) -> str:
-        """The command that `text` completes as an answer; `text` where it is a command itself."""
-        if not text or phrases.several(text) or isinstance(self._parse(text), Command):
-            return text
-        whole = question.completed(text)
-        many = phrases.several(whole)
-        if many is not None:
-            known = all(isinstance(self._parse(line), Command) for line in self._each(many))
-            return whole if known else text
-        said = self._parse(whole, question.among)
-        if isinstance(said, Command):
-            return said.phrase
-        return whole if said.pending else text
-
-    def _parse(self, text: str, among: tuple[str, ...] = ()) -> Command | Rejection:
-        near = (*self.items(f"{self.room} holds"), *self.items("You carry"))
-        return parse(text, self.world, among or near)
-
-    def _each(self, many: phrases.Several) -> list[str]:
-        """A command for each of several things; ALL is what the master's records say is at hand."""
-        if not many.everything:
-            return [f"{many.verb} {noun}" for noun in many.nouns]
-        named = [self._parse(f"take {noun}") for noun in many.nouns if noun]
-        left_out = {command.noun for command in named if isinstance(command, Command)}
-        portable = {thing.name for thing in self.world.things if thing.portable}
-        at_hand = self.items("You carry" if many.verb == "drop" else f"{self.room} holds")
-        return [f"{many.verb} {name}" for name in at_hand if name in portable - left_out]
+        if commands[0].line == "deeds":
+            yield from self.reckon()
+            return True
+        again = words.phrase(commands[0], text)
+        return (yield from self._play_steps(typed, commands[0], again))
 
     def _play_all(
         self, typed: str, commands: Sequence[Command], again: str
@@ -296,17 +321,17 @@ class Session:
                 break
         return well
 
-    def _play_steps(self, typed: str, command: Command) -> Generator[Said, None, bool]:
+    def _play_steps(self, typed: str, command: Command, again: str) -> Generator[Said, None, bool]:
         """A turn for each line of a command until one is refused; one UNDO takes all of them back.
 
         What is to be opened is unlocked first only if the master's records have it locked.
         """
-        opened = command.then and self.items(command.noun) != ("locked",)
+        opened = command.then and self.items(command.noun)[-1:] != ("locked",)
         before: Moment | None = self.moment()
         well = True
         for line in command.lines[1:] if opened else command.lines:
             step = Command(line, command.noun)
-            well = well and (yield from self._turn(typed, step, command.phrase, before))
+            well = well and (yield from self._turn(typed, step, again, before))
             before = None
         return well
 
@@ -322,7 +347,7 @@ class Session:
         done = False
         try:
             turn = self._ask(command.line)
-            yield from _pieces(turn)
+            yield from pieces_of(turn, self.world)
             done = not turn.lost
         finally:
             if not done:
@@ -331,16 +356,25 @@ class Session:
             yield Said("text", "\n")
             yield Said("note", _LOST)
             return False
-        changed = turn.position.records != self.position.records
+        records = self.position.records, turn.position.records
+        refused = readings.refused(command.line, turn.records, *records)
         if before is not None:
             self._remember(before)
         self.transcript.append(PlayedTurn(typed, command.line, turn.reply, tuple(turn.records)))
         self.position, self.settled = turn.position, False
-        self.noun, self.last, self._slip = command.noun or self.noun, again, None
+        self._note_nouns(command)
+        self.last, self._slip = again, None
         self._show(turn.reply)
         yield Said("text", "\n")  # the whole reply is on the screen before the segment is closed
         self._settle()
-        return changed or command.line.split()[0] not in _ACTIONS
+        return not refused
+
+    def _note_nouns(self, command: Command) -> None:
+        """What IT, HIM and HER mean from now on."""
+        self.noun = command.noun or self.noun
+        people = {person.name for person in self.world.people}
+        named = [name for name in command.line.split("|")[1:] if name in people]
+        self.person = named[-1] if named else self.person
 
     def _settle(self) -> None:
         """Let the master close a full segment; the reply is on the screen by now."""
@@ -353,18 +387,3 @@ class Session:
         for names in self.world.names.values():
             new = (name for name in names if name not in self.shown)
             self.shown.update(name for name in new if phrases.mentions(low, name.lower()))
-
-
-def _pieces(turn: Turn) -> Iterator[Said]:
-    """A turn as it is decoded: hidden lines whole, the reply in bits."""
-    hidden, cleaner = "", Cleaner()
-    for piece in turn:
-        text = cleaner.push(piece.text)
-        if piece.kind == "record":
-            *lines, hidden = (hidden + text).split("\n")
-            yield from (Said("record", line) for line in lines if line.strip())
-        else:
-            if hidden.strip():
-                yield Said("record", hidden)
-            hidden = ""
-            yield Said("text", text)

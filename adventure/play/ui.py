@@ -4,6 +4,7 @@ and screen readers. Knows text and keys; no game and no network. Terminals are a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
@@ -27,10 +28,16 @@ from adventure.play.quiet import quiet
 from adventure.play.transcript import Said, clean
 
 WIDEST = 80
+_LONG = 2 * WIDEST  # characters of a line of the reply that stands apart from the next one
 _LONGEST_LINE = 1 << 16  # characters of one line of input that are looked at
+_LOOK_EVERY = 0.5  # seconds
 _PATIENCE = 0.5  # seconds before a progress bar is shown
 _STYLE = Style.from_dict({"heading": "bold", "record": "ansibrightblack", "prompt": "bold"})
 _COMMAND_START = re.compile(r".*(?:[.;,]|\bthen\b)\s*", re.IGNORECASE)
+
+
+class Stirred(Exception):
+    """What a screen was to look out for while it waited for a command has come about."""
 
 
 class Screen(ABC):
@@ -38,19 +45,26 @@ class Screen(ABC):
 
     rooms: lines that equal one of these names are headings.
     interactive: a person is typing, who is asked before the game is left.
+    stirred: what to look out for while waiting for a command, where the terminal can do that.
     """
 
     interactive = True
+    stirred: Callable[[], bool] | None = None
 
     def __init__(self, rooms: Iterable[str] = ()) -> None:
         self.rooms = tuple(rooms)
         self._last = ""  # kind of the piece printed last in this reply
         self._lead: str | None = ""  # start of a line that could be a heading; None inside a line
+        self._length = 0  # of the line of text that is being printed, or was printed last
+        self._apart = False  # whether an empty line in the text came after that
         self._flow = self._new_flow()
 
     @abstractmethod
     def ask(self, left: str, right: str) -> str:
-        """Read a command; left, right: the status line. Raises EOFError, KeyboardInterrupt."""
+        """Read a command; left, right: the status line.
+
+        Raises EOFError, KeyboardInterrupt, and Stirred: what was typed comes back next time.
+        """
 
     def remember(self, typed: Iterable[str]) -> None:  # noqa: B027 (a terminal may have no memory)
         """Put earlier commands within reach of the up key, if there is one."""
@@ -93,11 +107,14 @@ class Screen(ABC):
         self._last = ""
 
     def _space(self, kind: str) -> None:
-        """An empty line between paragraphs: not after a heading, not around records."""
+        """An empty line between paragraphs: not after a heading, not around records, and between
+        two lines of a reply only after a long one, as what a room looks like is, or where the
+        reply has one."""
+        lines_of_text = (kind, self._last) == ("text", "text")
         close = (
             self._last in ("", "heading", "record")
             or kind == "record"
-            or (kind, self._last) == ("text", "text")
+            or (lines_of_text and self._length <= _LONG and not self._apart)
         )
         if not close:
             self._print("", "\n")
@@ -106,6 +123,7 @@ class Screen(ABC):
     def _text(self, text: str) -> None:
         for part in re.split(r"(\n)", text):
             if part == "\n":
+                self._apart = self._lead == ""
                 self._end_line()
                 continue
             if self._lead is not None:
@@ -114,13 +132,14 @@ class Screen(ABC):
                     self._lead = part
                     continue
                 self._begin_line()
+            self._length += len(part)
             ready = self._flow.push(part)
             if ready:
                 self._print("", ready)
 
     def _begin_line(self) -> None:
         self._space("text")
-        self._lead, self._flow = None, self._new_flow()
+        self._lead, self._flow, self._length, self._apart = None, self._new_flow(), 0, False
 
     def _end_line(self) -> None:
         """Print what is held back and go to a new line; an empty line is left out."""
@@ -131,9 +150,10 @@ class Screen(ABC):
             if self._last:
                 self._space("heading")
             self._print("class:heading", lead + "\n")
-            self._last = "text"
+            self._last, self._length = "text", 0
         elif lead:
-            self._space("text")
+            self._begin_line()
+            self._lead = ""
             self._print("", lead + "\n")
 
 
@@ -238,6 +258,7 @@ class RichScreen(Screen):
         self._history = InMemoryHistory()
         self._status = ("", "")
         self._hush: Callable[[], None] = lambda: None
+        self._draft = ""  # what was being typed when something stirred
         self._prompt: PromptSession[str] = PromptSession(
             FormattedText([("class:prompt", "> ")]),
             completer=_Completer(words),
@@ -258,10 +279,23 @@ class RichScreen(Screen):
 
     def ask(self, left: str, right: str) -> str:
         self._status = (clean(left), clean(right))
+        draft, self._draft = self._draft, ""
+        self._prompt.app.erase_when_done = False
         try:
-            return self._prompt.prompt()
+            return self._prompt.prompt(default=draft, pre_run=self._look_out)
         finally:
             self._hush()
+
+    def _look_out(self) -> None:
+        if self.stirred is not None:
+            self._prompt.app.create_background_task(self._leave_when(self.stirred))
+
+    async def _leave_when(self, stirred: Callable[[], bool]) -> None:
+        app = self._prompt.app
+        while not stirred():
+            await asyncio.sleep(_LOOK_EVERY)
+        self._draft, app.erase_when_done = app.current_buffer.text, True
+        app.exit(exception=Stirred())
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:

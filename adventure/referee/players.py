@@ -6,57 +6,94 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from adventure.referee.rules import Outcome, play, start
-from adventure.world.parts import DIRECTIONS, Door, World
+from adventure.referee.planner import attempt, bare, fetch, path, reach
+from adventure.referee.rules import LOCK_STATES, Outcome, play, start
+from adventure.world.parts import DIRECTIONS, World
 from adventure.world.prompt import Records
+from adventure.world.verbs import ANSWERED, VERBS
 
 Player = Callable[[World, Records, random.Random], str]
 DIRECTION_WEIGHTS = [6.0 if d in ("north", "south", "east", "west") else 1.0 for d in DIRECTIONS]
+HANDS = [verb.name for verb in VERBS if verb.name not in ANSWERED and not verb.topic]
 
 
 def legal_player(world: World, records: Records, rng: random.Random) -> str:
     """By chance, mostly sensible commands: it provokes every rule and every refusal."""
     room = records["At"][0]
-    here = list(records[f"{room} holds"])
-    carried = list(records["You carry"])
-    everything = [p.name for p in (*world.things, *world.doors)]
-    doors = [d.name for d in world.doors]
-    near = [d for d in doors if d in here]
-    # Doors have most of the rules, and most rooms have none: where one is, dwell on it.
-    roll = rng.uniform(0.82, 1.0) if near and rng.random() < 0.3 else rng.random()
+    here = [bare(i) for i in records.get(f"{room} holds", ())]
+    carried = [bare(i) for i in records["You carry"]]
+    everything = list(world.by_name_of_nouns)
+    inside = [bare(i) for h in here for i in records.get(f"{h} holds", ())]
 
     def noun(*pools: list[str]) -> str:
         pool = next((p for p in pools if p), everything)
-        return rng.choice(pool if rng.random() < 0.85 else everything)
+        return rng.choice(pool if rng.random() < 0.88 else everything)
 
+    def having(*traits: str) -> list[str]:
+        near = [*here, *inside, *carried]
+        return [n for n in near if set(traits) & set(records.get(n, ()))]
+
+    roll = rng.random()
+    if world.rules and roll < 0.22:
+        rule = rng.choice(world.rules)
+        if rng.random() < 0.5:
+            return rule.first
+        near = [r for r in world.rules if r.first.split("|")[-1] in (*here, *carried, *inside)]
+        return rng.choice(near or world.rules).first
     if roll < 0.30:
-        exits = world.exits_of(room)
+        people = having("person")
+        if people:
+            person = rng.choice(people)
+            known = [t.split(",")[0] for p in world.people if p.name == person for t in p.topics]
+            if rng.random() < 0.2:
+                return f"talk|{person}"
+            topic = rng.choice(known) if known and rng.random() < 0.8 else "anything"
+            if rng.random() < 0.25:
+                return f"give|{noun(carried, here)}|{person}"
+            return f"ask|{person}|{topic}"
+    roll = rng.random()
+    if roll < 0.27:
+        exits = list(records[f"{room} exits"])
         if exits and rng.random() < 0.85:
-            return f"go {rng.choice(exits)}"
-        return f"go {rng.choices(DIRECTIONS, DIRECTION_WEIGHTS)[0]}"
-    if not everything or roll < 0.36:
+            return f"go|{rng.choice(exits)}"
+        return f"go|{rng.choices(DIRECTIONS, DIRECTION_WEIGHTS)[0]}"
+    if not everything or roll < 0.32:
         return "look"
-    if roll < 0.54:
-        return f"take {noun(here)}"
-    if roll < 0.66:
-        return f"drop {noun(carried)}"
-    if roll < 0.76:
-        return f"examine {noun(here if rng.random() < 0.6 else carried, here)}"
-    if roll < 0.80:
-        return "inventory"
-    if roll < 0.82:
-        return rng.choice(["wait", "score"])
-    target = noun(near, here)
-    if roll < 0.90:
-        return f"{rng.choice(['open', 'close'])} {target}"
-    verb = rng.choice(["unlock", "unlock", "lock"])
-    return f"{verb} {target} with {_some_key(world, target, carried, everything, rng)}"
+    if roll < 0.48:
+        return f"take|{noun(inside if rng.random() < 0.4 else here, here)}"
+    if roll < 0.57:
+        return f"drop|{noun(carried)}"
+    if roll < 0.63:
+        holders = having("container", "supporter")
+        return f"put|{noun(carried)}|{noun(holders, here)}"
+    at_hand = (*here, *carried)
+    readable = [thing.name for thing in world.things if thing.text and thing.name in at_hand]
+    if readable and roll < 0.65:
+        return f"read|{rng.choice(readable)}"
+    if roll < 0.71:
+        return f"examine|{noun(here if rng.random() < 0.6 else carried, here)}"
+    if roll < 0.75:
+        return rng.choice(["inventory", "inventory", "wait", "deeds"])
+    if roll < 0.88:
+        lockable = [n for n in (*here, *inside) if records.get(n, ("",))[-1] in LOCK_STATES]
+        target = noun(lockable, here)
+        if rng.random() < 0.55:
+            return f"{rng.choice(['open', 'close'])}|{target}"
+        verb = rng.choice(["unlock", "unlock", "lock"])
+        return f"{verb}|{target}|{_some_key(records, target, carried, everything, rng)}"
+    if roll < 0.93:
+        return f"{rng.choice(['on', 'off'])}|{noun(having('switch', 'light'), carried)}"
+    if roll < 0.96:
+        return f"{rng.choice(['wear', 'remove'])}|{noun(having('wearable'), carried)}"
+    if roll < 0.98:
+        return f"{rng.choice(['eat', 'drink'])}|{noun(having('edible', 'drinkable'), carried)}"
+    return f"{rng.choice(HANDS)}|{noun(here, carried)}"
 
 
 def _some_key(
-    world: World, target: str, carried: list[str], everything: list[str], rng: random.Random
+    records: Records, target: str, carried: list[str], everything: list[str], rng: random.Random
 ) -> str:
-    right = [d.key for d in world.doors if d.name == target and d.key]
+    right = records.get(f"{target} key")
     if right and rng.random() < (0.6 if right[0] in carried else 0.15):
         return right[0]
     return rng.choice(carried if carried and rng.random() < 0.7 else everything)
@@ -65,7 +102,7 @@ def _some_key(
 class CuriousPlayer:
     """Prefers what it has seen happen least: every refusal gets its share of a transcript."""
 
-    def __init__(self, candidates: int = 6) -> None:
+    def __init__(self, candidates: int = 5) -> None:
         self.candidates = candidates
         self._seen: Counter[str] = Counter()
 
@@ -79,7 +116,7 @@ class CuriousPlayer:
 
 
 class GoalPlayer:
-    """Plans with the rules: wanders, fetches things, opens doors, now and then errs."""
+    """Plans with the rules: wanders, fetches, opens doors, follows rules, now and then errs."""
 
     def __init__(self, error: float = 0.1) -> None:
         self.error = error
@@ -94,128 +131,40 @@ class GoalPlayer:
         return self._plan.popleft() if self._plan else legal_player(world, records, rng)
 
     def _make_plan(self, world: World, records: Records, rng: random.Random) -> list[str]:
-        room = records["At"][0]
-        here = records[f"{room} holds"]
-        doors = {d.name: d for d in world.doors}
-        for name in here:
-            state = records[name][0]
-            key = doors[name].key if name in doors else None
-            if state == "locked" and key in records["You carry"] and rng.random() < 0.7:
-                return [f"unlock {name} with {key}", f"open {name}"]
-            if state == "closed" and rng.random() < 0.6:
-                return [f"open {name}"]
-        takeable = [t for t in here if records[t][0] in ("portable", "treasure")]
-        if takeable and rng.random() < 0.6:
-            thing = rng.choice(takeable)
-            look = [f"examine {thing}"] if rng.random() < 0.4 else []
-            return [*look, f"take {thing}"]
-        ending = world.ending
-        if ending.thing in records["You carry"] and rng.random() < 0.5:
-            return [*(path(world, records, ending.room) or []), f"drop {ending.thing}"]
-        if len(records["You carry"]) > 5 and rng.random() < 0.5:
-            return [f"drop {rng.choice(records['You carry'])}"]
+        roll = rng.random()
+        carried = [bare(i) for i in records["You carry"]]
+        if world.rules and roll < 0.4:
+            return attempt(world, records, rng.choice(world.rules), rng)
+        if roll < 0.5:
+            shut = [n for n, items in records.items() if items[-1:] in (("closed",), ("locked",))]
+            if shut:
+                name = rng.choice(shut)
+                key = records.get(f"{name} key", ("",))[0]
+                if records[name][-1] == "locked" and key and key not in carried:
+                    return fetch(records, key) or []
+                unlock = [f"unlock|{name}|{key}"] if records[name][-1] == "locked" and key else []
+                return [*(reach(records, name) or []), *unlock, f"open|{name}"]
+        if roll < 0.65 and world.things:
+            thing = rng.choice(world.things).name
+            look = [f"examine|{thing}"] if rng.random() < 0.4 else []
+            return [*(fetch(records, thing) or []), *look]
+        if roll < 0.72 and world.people:
+            person = rng.choice(world.people)
+            asked = [f"ask|{person.name}|{t.split(',')[0]}" for t in person.topics]
+            rng.shuffle(asked)
+            return [*(reach(records, person.name) or []), *asked[:2], f"talk|{person.name}"]
+        if world.ending and world.ending.thing in carried and roll < 0.76:
+            ending = world.ending
+            return [*(path(records, ending.room) or []), f"drop|{ending.thing}"]
+        if len(carried) > 4 and roll < 0.85:
+            name = rng.choice(carried)
+            holders = [n for n, i in records.items() if {"container", "supporter"} & set(i)]
+            if holders and rng.random() < 0.5:
+                holder = rng.choice(holders)
+                return [*(reach(records, holder) or []), f"put|{name}|{holder}"]
+            return [f"drop|{name}"]
         goal = rng.choice([r.name for r in world.rooms])
-        return path(world, records, goal) or ["look"]
-
-
-_Came = dict[str, tuple[str, str] | None]
-"""Rooms within reach, nearest first: room -> (room before, direction), None at the origin."""
-
-
-def path(world: World, records: Records, goal: str) -> list[str] | None:
-    """Moves from where the player is to `goal` through what is open; None if there is no way."""
-    came = _explore(world, records, goal)
-    return _moves(came, goal) if goal in came else None
-
-
-def _explore(world: World, records: Records, goal: str | None = None) -> _Came:
-    came: _Came = {records["At"][0]: None}
-    queue = deque(came)
-    while queue and goal not in came:
-        room = queue.popleft()
-        for direction in world.exits_of(room):
-            target, door = world.ways[room, direction]
-            if target not in came and (door is None or records[door][0] == "open"):
-                came[target] = (room, direction)
-                queue.append(target)
-    return came
-
-
-def _moves(came: _Came, goal: str) -> list[str]:
-    steps: list[str] = []
-    while (before := came[goal]) is not None:
-        goal, direction = before
-        steps.append(f"go {direction}")
-    return steps[::-1]
-
-
-def _homes(world: World, records: Records) -> set[str]:
-    """Rooms from which the player could come back to where they are."""
-    into: dict[str, list[str]] = {}
-    for (room, _), (target, door) in world.ways.items():
-        if door is None or records[door][0] == "open":
-            into.setdefault(target, []).append(room)
-    found = {records["At"][0]}
-    queue = deque(found)
-    while queue:
-        fresh = set(into.get(queue.popleft(), ())) - found
-        found |= fresh
-        queue.extend(fresh)
-    return found
-
-
-def solve(world: World, limit: int = 2000) -> list[str] | None:
-    """Commands that reach the ending; None if there are none, or none among `limit` futures.
-
-    Carrying more and opening more never hurts in format 0, so all that can be had without losing
-    the way back is had first. Only one-way exits make several futures, which are tried in turn.
-    """
-    futures: list[tuple[Records, list[str]]] = [(start(world), [])]
-    tried = set[tuple[object, ...]]()
-    while futures and len(tried) < limit:
-        records, commands = futures.pop()
-        records, commands, came, homes = _gather(world, records, commands)
-        if world.ending.thing in records["You carry"] and world.ending.room in came:
-            return [*commands, *_moves(came, world.ending.room), f"drop {world.ending.thing}"]
-        doors = tuple(records[door.name] for door in world.doors)
-        future = (frozenset(homes & came.keys()), frozenset(records["You carry"]), doors)
-        if future not in tried:
-            tried.add(future)
-            for room in (room for room in came if room not in homes):
-                futures.append(({**records, "At": (room,)}, [*commands, *_moves(came, room)]))
-    return None
-
-
-def _gather(
-    world: World, records: Records, commands: list[str]
-) -> tuple[Records, list[str], _Came, set[str]]:
-    """Take and open all that can be had with the way back kept."""
-    doors = {door.name: door for door in world.doors}
-    while True:
-        came, homes = _explore(world, records), _homes(world, records)
-        gain = _gain(records, came, homes, doors)
-        if gain is None:
-            return records, commands, came, homes
-        for command in gain:
-            records = play(world, records, command).records
-        commands = [*commands, *gain]
-
-
-def _gain(
-    records: Records, came: _Came, homes: set[str], doors: dict[str, Door]
-) -> list[str] | None:
-    """Commands to the nearest thing that can be taken, or door that can be opened."""
-    for room in came:
-        for name in records[f"{room} holds"] if room in homes else ():
-            state = records[name][0]
-            if state in ("portable", "treasure"):
-                return [*_moves(came, room), f"take {name}"]
-            if state == "closed":
-                return [*_moves(came, room), f"open {name}"]
-            if state == "locked" and doors[name].key in records["You carry"]:
-                unlock = f"unlock {name} with {doors[name].key}"
-                return [*_moves(came, room), unlock, f"open {name}"]
-    return None
+        return path(records, goal) or ["look"]
 
 
 def walk(

@@ -3,65 +3,39 @@
 Knows worlds and records, no network and no player's typing. The state of play is the records
 themselves, so the referee can start from any set of them, the master's own included.
 
-Each verb first recalls the records that the command depends on, then writes those that change; the
-reply follows. That order is what the network learns, so it is part of the protocol.
+The hidden lines of a turn are a program and its run: records recalled and written, the author's
+lines as they are followed, and a line for each thing that will be told. The reply is those told, in
+order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from adventure.world.parts import World
-from adventure.world.prompt import Records, initial_records, one_line, record_line, room_view
+from adventure.referee.turn import Choose, Turn
+from adventure.world.parts import NOWHERE, WORN, YOU, World
+from adventure.world.prompt import Records, initial_records
 
 LOCK_STATES = ("open", "closed", "locked")
+BLIND = ("go", "drop", "inventory", "deeds", "wait", "on", "off", "talk", "ask", "tell", "listen")
+"""What can be done in the dark."""
+
+
+def first(kind: str, forms: int) -> int:
+    """Always the first form."""
+    return 0
 
 
 @dataclass
 class Outcome:
     """One turn: the new records, the hidden lines, the visible reply (raw, each line begins with a
-    space), and a kind for statistics: the verb, or `verb: refusal`."""
+    space), and a kind for statistics: the verb, and what was told."""
 
     records: Records
     lines: list[str]
     reply: str
     kind: str
-
-    @property
-    def refused(self) -> bool:
-        """Whether the world stayed as it was because the command couldn't be carried out."""
-        return ":" in self.kind
-
-
-@dataclass
-class _Turn:
-    world: World
-    records: Records
-    lines: list[str] = field(default_factory=list)
-
-    def recall(self, key: str) -> tuple[str, ...]:
-        """Say a record as it is and use it."""
-        items = self.records.get(key, ())
-        self.lines.append(record_line(key, items))
-        return items
-
-    def write(self, key: str, items: tuple[str, ...]) -> None:
-        """Say a record as it will be from now on."""
-        self.records[key] = items
-        self.lines.append(record_line(key, items))
-
-    def one(self, key: str) -> str:
-        """Recall a record of one item; a missing one reads as nothing."""
-        items = self.recall(key)
-        return items[0] if items else ""
-
-    def here(self, name: str) -> tuple[str, str]:
-        """Recall what is at hand: (room, where `name` is: 'room', 'carried' or '')."""
-        room = self.one("At")
-        if name in self.recall(f"{room} holds"):
-            return room, "room"
-        return room, "carried" if name in self.recall("You carry") else ""
 
 
 def start(world: World) -> Records:
@@ -69,171 +43,301 @@ def start(world: World) -> Records:
     return initial_records(world)
 
 
-def play(world: World, records: Records, line: str) -> Outcome:
-    """Carry out one canonical command. Raises ValueError for a verb that there isn't."""
-    verb, _, rest = line.partition(" ")
-    rule = RULES.get(verb)
-    if rule is None:
-        raise ValueError(f"{line!r} is not a canonical command")
-    turn = _Turn(world, dict(records))
-    reply, refusal = rule(turn, rest)
-    return Outcome(turn.records, turn.lines, reply, f"{verb}: {refusal}" if refusal else verb)
+def frozen(records: Records) -> frozenset[tuple[str, tuple[str, ...]]]:
+    """The records as something that a set or a dictionary can hold: equal states are equal."""
+    return frozenset(records.items())
 
 
-def _view(turn: _Turn, room: str, things: tuple[str, ...]) -> str:
-    lines = room_view(turn.world, room)
-    if things:
-        lines.append(f" You see: {', '.join(things)}.")
-    return "\n".join(lines)
+def play(world: World, records: Records, line: str, choose: Choose = first) -> Outcome:
+    """Carry out one canonical command. choose: which form of a standing reply is told."""
+    turn = Turn(world, records, line, choose)
+    verb = RULES.get(turn.verb, _other)
+    seen = turn.at()
+    if line not in turn.blocks or not turn.run(line):
+        if not seen and turn.verb not in BLIND:
+            turn.say("dark")
+        else:
+            verb(turn, turn.noun)
+    if turn.records["Game"] == ("on",):
+        turn.tick()
+    reply = "\n".join(f" {text}" for text in turn.told)
+    return Outcome(turn.records, turn.lines, reply, f"{turn.verb}: {' '.join(turn.kinds)}")
 
 
-def _absent(name: str) -> str:
-    return f" You can't see any {name} here."
+def _look(turn: Turn, _: str) -> None:
+    turn.again("At")  # in a dark place the light was recalled since
+    turn.say("place")
+    turn.view()
 
 
-def _look(turn: _Turn, _: str) -> tuple[str, str]:
-    room = turn.one("At")
-    return _view(turn, room, turn.recall(f"{room} holds")), ""
-
-
-def _go(turn: _Turn, direction: str) -> tuple[str, str]:
-    room = turn.one("At")
-    way = turn.recall(f"{room} {direction}")
+def _go(turn: Turn, direction: str) -> None:
+    way = turn.recall(f"{turn.place} {direction}")
     if not way:
-        return " You can't go that way.", "no exit"
-    target = way[0]
-    if len(way) == 2:
+        turn.say("noway")
+        return
+    if way[-1] == "a door":
         door = way[0]
-        state = turn.one(door)
-        if state != "open":
-            return f" The {door} is {state}.", state
-        target = turn.one(f"{door} {direction}")
-    turn.write("At", (target,))
-    return _view(turn, target, turn.recall(f"{target} holds")), ""
+        if turn.recall(door)[-1] != "open":
+            turn.say("barred")
+            return
+        way = turn.recall(f"{door} {direction}")
+    turn.write("At", way)
+    turn.place = way[0]
+    turn.arrive(way)
 
 
-def _examine(turn: _Turn, name: str) -> tuple[str, str]:
-    state = turn.one(name)
-    if not turn.here(name)[1]:
-        return _absent(name), "absent"
-    turn.lines.append(f" {name}")
-    part = next(p for p in turn.world.nouns if p.name == name)
-    prose = f" {one_line(part.description)}"
-    return (f"{prose}\n It is {state}." if state in LOCK_STATES else prose), ""
-
-
-def _take(turn: _Turn, name: str) -> tuple[str, str]:
-    kind = turn.one(name)
-    room, where = turn.here(name)
-    if where == "carried":
-        return f" You already have the {name}.", "carried"
+def _examine(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
     if not where:
-        return _absent(name), "absent"
-    if kind not in ("portable", "treasure"):
-        return f" You can't take the {name}.", "fixed"
-    turn.write(f"{room} holds", tuple(t for t in turn.records[f"{room} holds"] if t != name))
-    turn.write("You carry", (*turn.records.get("You carry", ()), name))
-    if kind == "portable":
-        return f" You take the {name}.", ""
-    turn.write(name, ("portable",))
-    turn.write("Treasures found", (*turn.records.get("Treasures found", ()), name))
-    return f" You take the {name}. A treasure found!", ""
+        turn.say("absent")
+        return
+    turn.prose(name)
+    if name in turn.tables.stateful:
+        turn.again(name)
+        turn.say("state")
+    if _open_holder(items) and turn.recall(f"{name} holds"):
+        turn.say("upon" if "supporter" in items else "inside")
 
 
-def _drop(turn: _Turn, name: str) -> tuple[str, str]:
-    carried = turn.recall("You carry")
-    if name not in carried:
-        return f" You don't have the {name}.", "not carried"
-    turn.write("You carry", tuple(t for t in carried if t != name))
-    room = turn.one("At")
-    turn.write(f"{room} holds", (*turn.records.get(f"{room} holds", ()), name))
-    if turn.one(f"{room} awaits") != name:
-        return f" You put down the {name}.", ""
-    turn.write("Game", ("won",))
-    turn.lines.append(" The End")
-    return f" {one_line(turn.world.ending.text)}", ""
+def _is_holder(items: tuple[str, ...]) -> bool:
+    return "container" in items or "supporter" in items
 
 
-def _inventory(turn: _Turn, _: str) -> tuple[str, str]:
-    return record_line("You carry", turn.records.get("You carry", ())), ""
+def _open_holder(items: tuple[str, ...]) -> bool:
+    return "supporter" in items or ("container" in items and items[-1] not in ("closed", "locked"))
 
 
-def _score(turn: _Turn, _: str) -> tuple[str, str]:
-    return record_line("Treasures found", turn.records.get("Treasures found", ())), ""
+def _take(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    if where == "carried":
+        turn.say("have")
+    elif not where:
+        turn.say("absent")
+    elif where == "held":
+        turn.say("held")
+    elif {"fixed", "door", "person", "scenery"} & set(items):
+        turn.say("fixed")
+    elif "treasure" in items:
+        turn.records[name] = (items[0], "portable", *items[2:])
+        turn.move(name, YOU)
+        turn.write("Deeds", (*turn.records["Deeds"], name))
+        turn.say("treasure")
+    else:
+        turn.move(name, YOU)
+        turn.say("taken")
 
 
-def _wait(turn: _Turn, _: str) -> tuple[str, str]:
-    return " Time passes.", ""
+def _drop(turn: Turn, name: str) -> None:
+    where, _ = turn.find(name)
+    if where != "carried":
+        turn.say("havenot")
+        return
+    turn.move(name, turn.place)
+    turn.say("dropped")
 
 
-def _open(turn: _Turn, name: str) -> tuple[str, str]:
-    state = turn.one(name)
-    if not turn.here(name)[1]:
-        return _absent(name), "absent"
-    if state == "locked":
-        return f" The {name} is locked.", "locked"
-    if state == "open":
-        return f" The {name} is already open.", "already"
-    if state != "closed":
-        return f" You can't open the {name}.", "not a door"
-    turn.write(name, ("open",))
-    return f" You open the {name}.", ""
+def _put(turn: Turn, name: str) -> None:
+    holder = turn.noun2
+    where, thing = turn.find(name)
+    if where != "carried":
+        turn.say("havenot")
+        return
+    there, items = turn.find(holder)
+    if not there:
+        turn.say("absent2")
+    elif there == "held" or not _is_holder(items) or name in (holder, items[0]):
+        turn.say("noplace")
+    elif not _open_holder(items):
+        turn.say("shut")
+    elif thing[-1] == "on" and "light" in thing:
+        turn.say("noplace")  # nobody could find it again
+    else:
+        turn.move(name, holder)
+        turn.say("put")
 
 
-def _close(turn: _Turn, name: str) -> tuple[str, str]:
-    state = turn.one(name)
-    if not turn.here(name)[1]:
-        return _absent(name), "absent"
-    if state in ("closed", "locked"):
-        return f" The {name} is already closed.", "already"
-    if state != "open":
-        return f" You can't close the {name}.", "not a door"
-    turn.write(name, ("closed",))
-    return f" You close the {name}.", ""
+def _open(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    if not where:
+        turn.say("absent")
+        return
+    if where == "held":
+        turn.say("held")
+        return
+    if items[-1] not in LOCK_STATES:
+        turn.say("cannot")
+        return
+    if items[-1] != "closed":
+        turn.again(name)
+        turn.say("state" if items[-1] == "locked" else "already")
+        return
+    turn.write(name, (*items[:-1], "open"))
+    turn.say("opened")
+    if "container" in items and turn.recall(f"{name} holds"):
+        turn.say("inside")
 
 
-def _turn_key(turn: _Turn, rest: str, verb: str) -> tuple[str, str]:
-    name, _, key = rest.partition(" with ")
-    before, after = ("locked", "closed") if verb == "unlock" else ("closed", "locked")
-    state = turn.one(name)
-    room = turn.one("At")
-    here = name in turn.recall(f"{room} holds")
-    carried = turn.recall("You carry")
-    if not here and name not in carried:
-        return _absent(name), "absent"
-    if state not in LOCK_STATES:
-        return f" You can't {verb} the {name}.", "not a door"
-    if key not in carried:
-        return f" You don't have the {key}.", "no key"
-    if state == "open" and verb == "lock":
-        return f" The {name} is open.", "open"
-    if state != before:
-        return f" The {name} is {'not' if verb == 'unlock' else 'already'} locked.", "already"
-    if turn.one(f"{name} key") != key:
-        return f" The {key} doesn't fit the {name}.", "wrong key"
-    turn.write(name, (after,))
-    return f" You {verb} the {name} with the {key}.", ""
+def _close(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    if not where:
+        turn.say("absent")
+    elif where == "held":
+        turn.say("held")
+    elif items[-1] not in LOCK_STATES:
+        turn.say("cannot")
+    elif items[-1] != "open":
+        turn.again(name)
+        turn.say("state" if items[-1] == "locked" else "already")
+    else:
+        turn.write(name, (*items[:-1], "closed"))
+        turn.say("closed")
 
 
-def _unlock(turn: _Turn, rest: str) -> tuple[str, str]:
-    return _turn_key(turn, rest, "unlock")
+def _turn_key(turn: Turn, name: str) -> None:
+    before, after = ("locked", "closed") if turn.verb == "unlock" else ("closed", "locked")
+    where, items = turn.find(name)
+    if not where:
+        turn.say("absent")
+        return
+    if where == "held":
+        turn.say("held")
+        return
+    if items[-1] not in LOCK_STATES:
+        turn.say("cannot")
+        return
+    if items[-1] != before:
+        turn.again(name)
+        turn.say("state" if after == "locked" and items[-1] == "open" else "already")
+        return
+    key = turn.noun2
+    if turn.recall(key)[:1] not in ((YOU,), (WORN,)):
+        turn.say("nokey")
+        return
+    if key not in turn.recall(f"{name} key"):
+        turn.say("misfit")
+        return
+    turn.write(name, (*items[:-1], after))
+    turn.say("unlocked" if after == "closed" else "locked")
 
 
-def _lock(turn: _Turn, rest: str) -> tuple[str, str]:
-    return _turn_key(turn, rest, "lock")
+def _wear(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    if where != "carried":
+        turn.say("havenot")
+    elif "wearable" not in items:
+        turn.say("cannot")
+    elif items[0] == WORN:
+        turn.say("have")
+    else:
+        turn.move(name, WORN)
+        turn.say("worn")
 
 
-RULES: dict[str, Callable[[_Turn, str], tuple[str, str]]] = {
+def _remove(turn: Turn, name: str) -> None:
+    _, items = turn.find(name)
+    if items[:1] != (WORN,):
+        turn.say("cannot")
+    else:
+        turn.move(name, YOU)
+        turn.say("unworn")
+
+
+def _consume(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    trait, kind = ("edible", "eaten") if turn.verb == "eat" else ("drinkable", "drunk")
+    if where not in ("carried", "here", "inside"):
+        turn.say("absent")
+    elif trait not in items:
+        turn.say("cannot")
+    else:
+        turn.move(name, NOWHERE)
+        turn.say(kind)
+
+
+def _switch(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    if not where:
+        turn.say("absent")
+    elif where == "held":
+        turn.say("held")
+    elif "switch" not in items:
+        turn.say("cannot")
+    elif items[-1] == turn.verb:
+        turn.again(name)
+        turn.say("already")
+    else:
+        turn.write(name, (*items[:-1], turn.verb))
+        if "light" in items:
+            turn.relist(name, turn.verb == "on")
+        turn.say(turn.verb)
+
+
+def _give(turn: Turn, name: str) -> None:
+    where, _ = turn.find(name)
+    if where != "carried":
+        turn.say("havenot")
+        return
+    there, items = turn.find(turn.noun2)
+    if not there:
+        turn.say("absent2")
+    elif "person" not in items:
+        turn.say("nothing")
+    else:
+        turn.say("unwanted")
+
+
+def _ask(turn: Turn, name: str) -> None:
+    where, items = turn.find(name)
+    if not where:
+        turn.say("absent")
+    else:
+        turn.say("silent" if "person" in items else "nothing")
+
+
+def _other(turn: Turn, name: str) -> None:
+    if name and not turn.find(name)[0]:
+        turn.say("absent")
+    else:
+        turn.say("nothing")
+
+
+def _inventory(turn: Turn, _: str) -> None:
+    turn.recall("You carry")
+    turn.say("carry")
+
+
+def _deeds(turn: Turn, _: str) -> None:
+    turn.recall("Deeds")
+    turn.say("deeds")
+
+
+def _wait(turn: Turn, _: str) -> None:
+    turn.say("wait")
+
+
+RULES: dict[str, Callable[[Turn, str], None]] = {
     "look": _look,
     "go": _go,
     "examine": _examine,
     "take": _take,
     "drop": _drop,
-    "inventory": _inventory,
-    "score": _score,
-    "wait": _wait,
+    "put": _put,
     "open": _open,
     "close": _close,
-    "unlock": _unlock,
-    "lock": _lock,
+    "unlock": _turn_key,
+    "lock": _turn_key,
+    "wear": _wear,
+    "remove": _remove,
+    "eat": _consume,
+    "drink": _consume,
+    "on": _switch,
+    "off": _switch,
+    "give": _give,
+    "ask": _ask,
+    "tell": _ask,
+    "show": _give,
+    "talk": _ask,
+    "inventory": _inventory,
+    "deeds": _deeds,
+    "wait": _wait,
 }

@@ -2,263 +2,292 @@
 
 Knows the world's words, not where anything is: whether a command can be carried out is the game
 master's affair. A rejection takes no game time and no model time.
+
+A canonical line is `verb`, `verb|noun` or `verb|noun|other`, with the names that the world gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from adventure.world.parts import DIRECTIONS, World, spoken, words_of
+from adventure.world.commands import Command, Rejection
+from adventure.world.lexicon import Lexicon, lexicon_of, plain, the
+from adventure.world.moves import WHICH_WAY, movement, through
+from adventure.world.parts import Person, Thing, World, words_of
+from adventure.world.speech import about, said_to, talked
+from adventure.world.verbs import (
+    AFTER,
+    ALOUD,
+    BARE_OF,
+    BEFORE,
+    BY_NAME,
+    COMMAND_WORDS,
+    KNOWN_VERBS,
+    LINKS,
+    PARTICLES,
+    VERB_OF,
+    Verb,
+)
+
+__all__ = ["COMMAND_WORDS", "KNOWN_VERBS", "LONGEST", "Command", "Rejection", "parse"]
 
 LONGEST = 200
-_SHORT = {
-    "n": "north", "s": "south", "e": "east", "w": "west", "u": "up", "d": "down",
-    "ne": "northeast", "nw": "northwest", "se": "southeast", "sw": "southwest",
-    "enter": "in", "inside": "in", "exit": "out", "outside": "out", "leave": "out",
-    "upstairs": "up", "upwards": "up", "downstairs": "down", "downwards": "down",
-    "climb": "up",
-}  # fmt: skip
-_BARE = {
-    "look": ("look", "l", "look around", "look about", "look here", "where am i", "examine room"),
-    "inventory": (
-        *("inventory", "i", "inv", "take inventory"),
-        *("what am i carrying", "what do i have"),
-    ),
-    "wait": ("wait", "z", "rest"),
-    "score": ("score",),
-}
-_MOVES = "go walk run head move travel proceed climb crawl step enter exit".split()
-_VERBS = {
-    "examine": (
-        *("examine", "x", "look", "l", "look at", "l at", "look in", "look into", "inspect"),
-        *("study", "describe", "read", "search", "check", "view", "watch"),
-    ),
-    "take": (
-        *("take", "get", "grab", "pick", "pick up", "carry", "catch", "steal", "fetch"),
-        *("collect", "hold"),
-    ),
-    "drop": (
-        *("drop", "put", "put down", "set", "set down", "lay down", "leave", "discard", "place"),
-        *("throw", "throw away"),
-    ),
-    "open": ("open",),
-    "close": ("close", "shut"),
-    "unlock": ("unlock",),
-    "lock": ("lock",),
-}
-_BARE_OF = {phrase: verb for verb, phrases in _BARE.items() for phrase in phrases}
-_VERB_OF = {phrase: verb for verb, phrases in _VERBS.items() for phrase in phrases}
-_PARTICLES = {"pick": "up", "put": "down", "set": "down", "lay": "down", "throw": "away"}
-_PLACES = set("in on at to into onto upon under over behind beside near by here there down".split())
-_ARTICLES = {"the", "a", "an", "my", "some", "this", "that"}
-_WITH_KEY = {"open": "open", "close": "lock", "unlock": "unlock", "lock": "lock"}
 _YES_OR_NO = ("yes", "y", "no")
 _SELF = {"me", "myself", "self", "you", "yourself"}
-KNOWN_VERBS = tuple(
-    sorted({*_VERB_OF, *(phrase for phrase in _BARE_OF if " " not in phrase), "go"} - {"l at"})
-)
-COMMAND_WORDS = frozenset({*DIRECTIONS, *_SHORT, *_MOVES, *_BARE_OF, *_VERB_OF})
-"""What is a command, or how one begins."""
+_TO_SOMEBODY = ("give", "show", "feed")
+_PRONOUNS = ("him", "her")
+_FLOOR = {"floor", "ground", "here", "there", "down"}
+_WITH = ("with", "using")
+_PLACES = ("in", "on", "from", "at", "under", "behind", "inside", "beside", "near", "of", "by")
+_NOT_SET = {"in", "into", "inside", "on", "onto", "upon", "down", "fire", "alight"}
 
 
 @dataclass(frozen=True)
-class Command:
-    """A canonical line, and the noun that IT will mean from now on (empty where there is none).
+class _Typed:
+    """A verb, how it was said, and what it is said with."""
 
-    then: the canonical line that follows when the first went well: `open X with Y` is two.
-    """
-
-    line: str
-    noun: str = ""
-    then: str = ""
+    verb: Verb
+    said: str
+    words: Lexicon
+    near: Collection[str]
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """All its canonical lines, in order."""
-        return (self.line, self.then) if self.then else (self.line,)
+    def question(self) -> str:
+        """The verb as a question to the player has it."""
+        first = self.verb.phrases[0]
+        short = len(self.said) < 3 or first.startswith(f"{self.said} ") or self.said == "l at"
+        return first if short or self.verb.name == "talk" else self.said
 
-    @property
-    def phrase(self) -> str:
-        """What can be typed for all of it."""
-        verb = self.lines[-1].partition(" ")[0]
-        return f"{verb}{self.line[len(self.line.partition(' ')[0]) :]}"
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """What to tell the player; the world is as it was.
-
-    pending: where it is a question, the command with {} in place of the answer; among: the names
-    to choose from, if it is about these.
-    """
-
-    text: str
-    pending: str = field(default="", compare=False)
-    among: tuple[str, ...] = field(default=(), compare=False)
-
-    def completed(self, answer: str) -> str:
-        """The command that the answer makes of the question."""
-        return self.pending.replace("{}", answer)
+    def noun(self, words: list[str]) -> str | Rejection:
+        return self.words.resolve(words, self.near, self.verb)
 
 
 def parse(text: str, world: World, near: Collection[str] = ()) -> Command | Rejection:
-    """One command. `near` names things at hand: they win where a phrase could mean several."""
+    """One command. `near` names what is at hand, and the room if it is known: these win where a
+    phrase could mean several."""
     if len(text) > LONGEST:
         return Rejection(f"That is {len(text):,} characters long; say it in {LONGEST}.")
-    words = words_of(text)
-    if not set(words) - _ARTICLES:
+    words, lexicon = words_of(text), lexicon_of(world)
+    if not plain(words):
         return Rejection("I beg your pardon?")
-    bare = _BARE_OF.get(" ".join(words))
-    if bare:
-        return Command(bare)
+    said = " ".join(words)
+    if bare := lexicon.bare(words) or BARE_OF.get(said, ""):
+        return Command(lexicon.bare([bare]) or bare)
     if len(words) == 1 and words[0] in _YES_OR_NO:
         return Rejection("There is nothing to say yes or no to; say what you want to do.")
-    move = _movement(words)
-    if move is not None:
-        return move
-    verb, rest = _split_verb(words)
-    if not verb:
-        return _no_verb(words, world, near)
-    if verb == "drop":
-        rest = _without_place(rest, world)
-    if verb in ("unlock", "lock") or (verb in _WITH_KEY and _preposition(rest) < len(rest)):
-        return _with_key(_WITH_KEY[verb], rest, world, near)
-    if _empty(rest, world):
-        return Rejection(f"What do you want to {verb}?", f"{verb} {{}}")
-    noun = _resolve(rest, world, near)
-    if isinstance(noun, str):
-        return Command(f"{verb} {noun}", noun)
-    if " ".join(rest) in _SELF and not noun.among:
+    for attempt in (movement(words, lexicon, near), said_to(text, lexicon, near)):
+        if attempt is not None:
+            return attempt
+    verb, said, rest = _split_verb(words, lexicon)
+    if verb is None:
+        return _no_verb(words, lexicon, near)
+    return _with_nouns(_Typed(verb, said, lexicon, near), rest)
+
+
+def _split_verb(words: list[str], lexicon: Lexicon) -> tuple[Verb | None, str, list[str]]:
+    """The verb, how it was said, and the words after it; handles `pick X up`."""
+    if words[0] == "set" and not set(words) & _NOT_SET:
+        return BY_NAME["turn"], "set", words[1:]  # `set dial to seven`
+    for length in (3, 2, 1):
+        said = " ".join(words[:length])
+        if len(words) < length:
+            continue
+        if length == 1 and len(words) > 2:
+            both = f"{words[0]} {words[-1]}"
+            if particle := PARTICLES.get((words[0], words[-1])):
+                return BY_NAME[particle], both, words[1:-1]
+            if both in lexicon.own:
+                return _own(both, lexicon), both, words[1:-1]
+        if said in VERB_OF:
+            return BY_NAME[VERB_OF[said]], said, words[length:]
+        if said in lexicon.own:
+            return _own(said, lexicon), said, words[length:]
+        if BARE_OF.get(said) in ALOUD:
+            return BY_NAME[BARE_OF[said]], said, words[length:]
+    return None, "", words
+
+
+def _own(said: str, lexicon: Lexicon) -> Verb:
+    """A verb that the world brings along."""
+    return Verb(lexicon.own[said], (said,), LINKS)
+
+
+def _with_nouns(typed: _Typed, rest: list[str]) -> Command | Rejection:
+    verb, lexicon = typed.verb, typed.words
+    if talk := talked(verb, typed.said, rest, lexicon, typed.near):
+        return talk
+    if lexicon.empty(rest):
+        return Rejection(f"What do you want to {typed.question}?", f"{typed.question} {{}}")
+    links = [i for i, word in enumerate(rest) if word in verb.links]
+    if verb.name in _TO_SOMEBODY and rest[0] in _PRONOUNS and not links:
+        return _person_first(typed, rest) or _wanting(typed, rest[0], "to")
+    noun = typed.noun(rest)
+    if not (isinstance(noun, str) and lexicon.named(rest)):
+        for i, word in enumerate(rest):
+            link = next((n for n in (3, 2, 1) if " ".join(rest[i : i + n]) in verb.links), 0)
+            if i and link and word not in ("the", "a"):
+                return _two(typed, rest[:i], rest[i : i + link], rest[i + link :])
+    if isinstance(noun, Rejection):
+        return _unclear(typed, rest, noun)
+    if verb.needs_other and not lexicon.rule(verb, typed.said, noun):
+        return _wanting(typed, noun, verb.links[0])
+    return _one(typed, noun)
+
+
+def _unclear(typed: _Typed, rest: list[str], complaint: Rejection) -> Command | Rejection:
+    """What isn't one noun may be two, or one with words to let go, or none that matters."""
+    verb, lexicon = typed.verb, typed.words
+    if complaint.among:
+        return complaint.waiting(f"{typed.said} {{}}")
+    if verb.name in _TO_SOMEBODY and (swapped := _person_first(typed, rest)):
+        return swapped
+    if verb.name == "put" and rest[-1] in _FLOOR and isinstance(down := typed.noun(rest[:-1]), str):
+        return _one(_Typed(BY_NAME["drop"], "drop", lexicon, typed.near), down)
+    if rest[0] in _WITH and rest[0] in verb.links and not lexicon.empty(rest[1:]):
+        whole = " ".join((typed.question, "{}", *rest))
+        return Rejection(f"What do you want to {typed.question}?", whole)
+    if verb.name == "enter":
+        return WHICH_WAY
+    for fewer in (rest[1:] if rest[0] in BEFORE else [], rest[:-1] if rest[-1] in AFTER else []):
+        if fewer and not lexicon.empty(fewer):
+            found = _with_nouns(typed, fewer)
+            if isinstance(found, Command) or found.pending:
+                return found
+    for i in range(1, len(rest) - 1):
+        if rest[i] in _PLACES:  # `take key from box`: the first is what is meant
+            first, where = typed.noun(rest[:i]), rest[i + 1 :]
+            known = " ".join(plain(where)) in lexicon.rooms or isinstance(typed.noun(where), str)
+            if isinstance(first, str) and known:
+                return _one(typed, first)
+    if aloud := _aloud(typed, rest):
+        return aloud
+    if set(plain(rest)) <= _SELF:
         return Rejection(
             "You are as you always were."
-            if verb == "examine"
+            if verb.name == "examine"
             else "You had better leave yourself out of it."
         )
-    return _asking(noun, f"{verb} {{}}")
+    if verb.name in ("examine", "search") and " ".join(plain(rest)) in lexicon.rooms:
+        room = lexicon.rooms[" ".join(plain(rest))]
+        return Command(lexicon.bare(["look"]) or "look") if room in typed.near else complaint
+    return complaint
 
 
-def _movement(words: list[str]) -> Command | Rejection | None:
-    """`north`, `go up the stairs`; None where the command isn't about going somewhere."""
-    if len(words) == 1 and (words[0] in DIRECTIONS or words[0] in _SHORT):
-        return Command(f"go {_SHORT.get(words[0], words[0])}")
-    if words[0] not in _MOVES:
+def _aloud(typed: _Typed, rest: list[str]) -> Command | None:
+    """A verb that needs no noun, with words that name none: `sing a song`, `dig here`."""
+    name, rules = typed.verb.name, typed.words.rules
+    bare = BARE_OF.get(name, "") or (name if name in rules else "")
+    if not bare or (bare not in ALOUD and name not in rules and not set(rest) <= AFTER):
         return None
-    rest = [_SHORT.get(w, w) for w in words[1:] if w not in {"to", *_ARTICLES}]
-    if not rest:
-        return Rejection("Which way do you want to go?", "go {}")
-    named = [w for w in rest if w in DIRECTIONS]
-    if len(named) == 1 and named[0] in (rest[0], rest[-1]):
-        return Command(f"go {named[0]}")
-    return Rejection("Which way? Name a direction, such as north or up.")
+    if bare in ("listen", "smell", "look") and not set(rest) <= AFTER:
+        return None
+    return Command(rules.get(bare, bare))
 
 
-def _split_verb(words: list[str]) -> tuple[str, list[str]]:
-    """Canonical verb, empty if there is none, and the words after it; handles `pick X up`."""
-    two = " ".join(words[:2])
-    if two in _VERB_OF:
-        return _VERB_OF[two], words[2:]
-    rest = words[1:]
-    if len(rest) > 1 and rest[-1] == _PARTICLES.get(words[0]):
-        return _VERB_OF[f"{words[0]} {rest[-1]}"], rest[:-1]
-    return _VERB_OF.get(words[0], ""), rest
+def _wanting(typed: _Typed, noun: str, link: str) -> Rejection:
+    """The question for the second noun."""
+    whole = f"{typed.said} {noun} {link} {{}}"
+    if typed.verb.name == "put":
+        return Rejection(f"Where do you want to put {the(noun)}?", whole)
+    whom = "Whom" if typed.verb.name in ("give", "show") else "What"
+    return Rejection(f"{whom} do you want to {typed.said} {the(noun)} {link}?", whole)
 
 
-def _without_place(rest: list[str], world: World) -> list[str]:
-    """`put lamp on the altar`: format 0 has no inside and no on top, so the place is left out."""
-    if _named(rest, world):
-        return rest
-    for i, word in enumerate(rest):
-        if i and word in _PLACES:
-            return rest[:i]
-    return rest
+def _one(typed: _Typed, noun: str) -> Command | Rejection:
+    """A command about one noun; what nobody wrote a rule for becomes the nearest that there is."""
+    verb, lexicon = typed.verb, typed.words
+    if line := lexicon.rule(verb, typed.said, noun):
+        return Command(line, noun)
+    if verb.name in ALOUD and verb.name in lexicon.rules:
+        return Command(lexicon.rules[verb.name], noun)  # `swim in the lake`
+    if verb.name == "enter":
+        return through(noun, lexicon, typed.near)
+    other = verb.otherwise if verb.otherwise in ("examine", "take") else ""
+    return Command(f"{other or verb.name}|{noun}", noun)
 
 
-def _preposition(rest: list[str]) -> int:
-    """Where the key's part begins in `the door with the key`; the length if nowhere."""
-    return next((i for i, w in enumerate(rest) if w in ("with", "using")), len(rest))
-
-
-def _with_key(
-    verb: str, rest: list[str], world: World, near: Collection[str]
+def _two(
+    typed: _Typed, first: list[str], link: list[str], second: list[str]
 ) -> Command | Rejection:
-    middle = _preposition(rest)
-    first, second = rest[:middle], rest[middle + 1 :]
-    whole = " ".join((verb, "{}", *rest[middle:]))
-    if _empty(first, world):
-        return Rejection(f"What do you want to {verb}?", whole)
-    noun = _resolve(first, world, near)
+    verb, said, lexicon = typed.verb, typed.said, typed.words
+    whole = " ".join((said, "{}", *link, *second))
+    if lexicon.empty(first):
+        return Rejection(f"What do you want to {typed.question}?", whole)
+    noun = typed.noun(first)
     if isinstance(noun, Rejection):
-        return _asking(noun, whole)
-    with_what = f"{verb} {noun} with {{}}"
-    if _empty(second, world):
-        return Rejection(f"What do you want to {verb} the {noun} with?", with_what)
-    key = _resolve(second, world, near)
-    if isinstance(key, Rejection):
-        return _asking(key, with_what)
-    if verb == "open":
-        return Command(f"unlock {noun} with {key}", noun, f"open {noun}")
-    return Command(f"{verb} {noun} with {key}", noun)
+        return noun.waiting(whole)
+    if verb.topic or (verb.name == "talk" and "about" in link):
+        return about(BY_NAME["ask"] if verb.name == "talk" else verb, noun, second, lexicon)
+    if lexicon.empty(second):
+        return _wanting(typed, noun, " ".join(link))
+    other = lexicon.resolve(second, typed.near)
+    if isinstance(other, Rejection):
+        if verb.name == "put" and not other.among and set(second) & _FLOOR:
+            return _one(_Typed(BY_NAME["drop"], "drop", lexicon, typed.near), noun)
+        if verb.name == "drop" and not other.among and set(second) & _FLOOR:
+            return _one(typed, noun)
+        if not other.among and " ".join(plain(second)) in lexicon.rooms:
+            return _one(typed, noun)  # `take key from the kitchen`
+        if verb.name == "turn" and not other.among and link == ["to"]:
+            return _one(typed, noun)  # `turn dial to seven`, where nobody asks how far
+        return other.waiting(f"{said} {noun} {' '.join(link)} {{}}")
+    return _both(typed, noun, other)
 
 
-def _asking(rejection: Rejection, pending: str) -> Rejection:
-    """A question which of several is meant, with the command that waits for the answer."""
-    return replace(rejection, pending=pending) if rejection.among else rejection
+def _both(typed: _Typed, noun: str, other: str) -> Command | Rejection:
+    verb, lexicon = typed.verb, typed.words
+    if line := lexicon.rule(verb, typed.said, noun, other):
+        return Command(line, noun)
+    if verb.name == "drop" and _holds(other, lexicon):
+        return _both(_Typed(BY_NAME["put"], "put", lexicon, typed.near), noun, other)
+    if verb.name in ("open", "close"):
+        if verb.name == "close":
+            return Command(f"lock|{noun}|{other}", noun)
+        return Command(f"unlock|{noun}|{other}", noun, f"open|{noun}")
+    if verb.name in ("tie", "feed") and (line := lexicon.rule(verb, typed.said, other, noun)):
+        return Command(line, noun)
+    if verb.name == "feed" and not lexicon.rule(verb, typed.said, noun):
+        what, who = (other, noun) if _is_person(noun, lexicon) else (noun, other)
+        line = f"give|{what}|{who}"
+        return Command(lexicon.rules.get(line, line), what)
+    if verb.name == "use" and not lexicon.rule(verb, typed.said, noun) and _locks(noun, lexicon):
+        line = f"unlock|{other}|{noun}"
+        return Command(lexicon.rules.get(line, line), other)
+    if verb.needs_other and not lexicon.rule(verb, typed.said, noun):
+        return Command(f"{verb.name}|{noun}|{other}", noun)
+    return _one(typed, noun)
 
 
-# -- nouns ---------------------------------------------------------------------------------------
+def _is_person(name: str, lexicon: Lexicon) -> bool:
+    return isinstance(lexicon.world.by_name.get(name), Person)
 
 
-def _empty(words: list[str], world: World) -> bool:
-    """Whether no noun was given: only articles, which aren't a name either."""
-    return not set(words) - _ARTICLES and not _named(words, world)
+def _holds(name: str, lexicon: Lexicon) -> bool:
+    part = lexicon.world.by_name.get(name)
+    return isinstance(part, Thing) and (part.container or part.supporter)
 
 
-def _full_names(world: World) -> dict[str, str]:
-    return {spoken(name): name for name in world.names}
+def _locks(name: str, lexicon: Lexicon) -> bool:
+    """Whether something is the key of anything."""
+    world = lexicon.world
+    keys = [*(door.key for door in world.doors), *(thing.key for thing in world.things)]
+    return name in keys
 
 
-def _named(words: list[str], world: World) -> str | None:
-    """The thing or door that the words name in full, with or without an article before them."""
-    names = _full_names(world)
-    plain = [w for w in words if w not in _ARTICLES]
-    return names.get(" ".join(words)) or names.get(" ".join(plain))
+def _person_first(typed: _Typed, rest: list[str]) -> Command | Rejection | None:
+    """`give Marta the coin`."""
+    lexicon = typed.words
+    for i in range(1, len(rest)):
+        who, what = typed.noun(rest[:i]), typed.noun(rest[i:])
+        if isinstance(who, str) and isinstance(what, str):
+            turned = _is_person(what, lexicon) and not _is_person(who, lexicon)
+            return _both(typed, who, what) if turned else _both(typed, what, who)
+    return None
 
 
-def _resolve(words: list[str], world: World, near: Collection[str]) -> str | Rejection:
-    """The one thing or door that a phrase means: its name, a synonym, or some of its words."""
-    name = _named(words, world)
-    if name:
-        return name
-    plain = [w for w in words if w not in _ARTICLES]
-    phrases = {n: [words_of(p) for p in known] for n, known in world.names.items()}
-    exact = [n for n, known in phrases.items() if words in known or plain in known]
-    loose = [n for n, known in phrases.items() if any(set(plain) <= set(p) for p in known)]
-    at_hand = [[n for n in found if n in near] for found in (exact, loose)]
-    found = next((names for names in (*at_hand, exact, loose) if names), [])
-    if len(found) == 1:
-        return found[0]
-    if found:
-        return Rejection(f"Which do you mean, {_either(found)}?", among=tuple(found))
-    return _unknown_noun(plain, world)
-
-
-def _either(names: list[str]) -> str:
-    return ", ".join(f"the {n}" for n in names[:-1]) + f" or the {names[-1]}"
-
-
-def _unknown_noun(words: list[str], world: World) -> Rejection:
-    prose = [world.intro, *(text for p in world.parts for text in (p.name, p.description))]
-    synonyms = [phrase for phrases in world.names.values() for phrase in phrases]
-    known = {*words_of(" ".join((*prose, *synonyms))), *DIRECTIONS}
-    stranger = next((w for w in words if w not in known), None)
-    if stranger is None:
-        return Rejection("You don't need to trouble yourself with that.")
-    return Rejection(f'I don\'t know the word "{stranger}".')
-
-
-def _no_verb(words: list[str], world: World, near: Collection[str]) -> Rejection:
-    noun = _resolve(words, world, near)
+def _no_verb(words: list[str], lexicon: Lexicon, near: Collection[str]) -> Rejection:
+    noun = lexicon.resolve(words, near)
     if isinstance(noun, str):
-        return Rejection(f"What do you want to do with the {noun}?", f"{{}} {noun}")
-    return Rejection(f'I don\'t know how to "{words[0]}". (HELP lists what you can say.)')
+        return Rejection(f"What do you want to do with {the(noun)}?", f"{{}} {noun}")
+    return lexicon.unknown_verb(words[0])

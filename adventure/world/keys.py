@@ -1,34 +1,65 @@
-"""Faults of world.toml's keys and types, and the lines they stand on; knows no rule of the game."""
+"""Faults of world.toml's keys and types; knows the types of a world, no rule of the game."""
 
 from __future__ import annotations
 
+import datetime
 import difflib
-import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from adventure.world.parts import Door, Ending, Room, Table, Thing, World
+from adventure.world.lines import Place
+from adventure.world.parts import (
+    Clock,
+    Door,
+    Ending,
+    Person,
+    Room,
+    Rule,
+    Style,
+    Table,
+    Thing,
+    World,
+)
 
-Place = tuple[str | int, ...]
-"""Where something stands in a pack: ("things", 1, "treasure")."""
 Fault = tuple[Place, str]
 """Where something is wrong, and a sentence on what."""
 
-_TABLES: dict[str, type[Table]] = {"rooms": Room, "doors": Door, "things": Thing, "ending": Ending}
+TABLES: dict[str, tuple[str, type[Table]]] = {
+    "rooms": ("room", Room),
+    "doors": ("door", Door),
+    "things": ("thing", Thing),
+    "people": ("person", Person),
+    "rules": ("rule", Rule),
+    "clocks": ("clock", Clock),
+    "ending": ("ending", Ending),
+    "style": ("style", Style),
+}
+"""Key of the world -> what one of its tables is called, and its type."""
+_SINGLE = ("ending", "style")
+_TEXT = "text in quotation marks"
 _WANTED = {
-    "string_type": "text in quotation marks",
+    "string_type": _TEXT,
     "bool_type": "true or false",
-    "tuple_type": "a list",
+    "tuple_type": 'a list such as ["a", "b"]',
     "dict_type": 'a table such as { north = "Hall" }',
     "model_type": "a table of keys",
+    "int_type": "a whole number",
 }
+_UNIONS = {
+    "when": 'a command such as "pull lever", or a list of such',
+    "needs": 'a list such as ["lamp carried"], or a table such as { "lamp carried" = "Dark." }',
+    "replies": f"{_TEXT}, or a list of one to eight such",
+}
+_LONGEST_WORD = 60
+_MOST_LOOKED_AT = 500  # faults; there may be hundreds of thousands
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: Sequence[str]) -> str:
     """The end of a sentence about a wrong word: the right one most like it, or else all of them."""
     by_small = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), by_small, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word.lower()[:_LONGEST_WORD], by_small, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {by_small[close[0]]!r}?"
     if not known:
@@ -39,110 +70,153 @@ def nearest(word: str, known: list[str]) -> str:
 
 def quoted(value: Any, limit: int = 40) -> str:
     """A value as a message shows it: on one line, and not the whole of a long one."""
-    if isinstance(value, dict | list):
-        return "a table" if isinstance(value, dict) else "a list"
-    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    match value:
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "a list"
+        case datetime.date() | datetime.time():
+            return "a date or a time"
+        case bool():
+            return str(value).lower()
+        case int() if abs(value) >= 10**15:
+            return "a huge number"  # which Python may refuse to write
+        case str():
+            value = value[: limit + 1]
+    shown = repr(value)
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
 
-def type_fault(error: ValidationError) -> Fault:
-    """The fault that pydantic found and an author should hear of first, in our words."""
+def type_faults(error: ValidationError, table: Mapping[str, Any]) -> Iterator[Fault]:
+    """What pydantic found, in our words."""
+    unions: set[Place] = set()
+    unknown: dict[Place, set[str]] = {}
     found = error.errors(include_url=False)
-    first = min(found, key=lambda e: _RANK.get(e["type"], 2))  # the first of the lowest rank
-    place: Place = first["loc"]
-    key, inside = place[-1], _path(place[:-1]) or "the world"
-    match first["type"]:
-        case "extra_forbidden":
-            return place, unknown_key(place)
-        case "missing":
-            how = {"ending": "add [ending]", "rooms": "add [[rooms]]"}.get(str(key), "add it")
-            return place, f"the key {key!r} is missing in {inside}; {how}."
-        case "too_long":
-            most = first["ctx"]["max_length"]
-            return place, f"{inside} has more than {most} {key}; leave some out."
-        case "string_too_long":
-            seen, most = len(first["input"]), first["ctx"]["max_length"]
-            return place, f"{key!r} in {inside} has {seen:,} characters; shorten it to {most:,}."
-        case "string_too_short":
-            return place, f"{key!r} in {inside} is empty; write something."
-    wanted = _WANTED.get(first["type"], "something else")
-    if place[0] in ("rooms", "doors", "things") and len(place) < 3:
-        wanted = f"a list of tables, each begun with [[{place[0]}]]"
-    elif place == ("ending",):
-        wanted = "one table, begun with [ending]"
-    return place, f"{_path(place)} is {quoted(first['input'])}; it must be {wanted}."
+    for each in found[:_MOST_LOOKED_AT]:
+        if each["type"] == "extra_forbidden":
+            place: Place = each["loc"]
+            word = str(place[-1])[:_LONGEST_WORD]
+            guess = difflib.get_close_matches(word, keys_of(place), 1, 0.5)
+            unknown.setdefault(place[:-1], set()).update(guess)
+    for each in found:
+        place = each["loc"]
+        if each["type"] == "missing" and place[-1] in unknown.get(place[:-1], ()):
+            continue  # it is there, misspelt
+        base = _union(place)
+        if not base:
+            yield place, _sentence(place, each, table)
+        elif not _of_its_branch(place, base, _value(table, base)):
+            continue
+        elif (within := place[len(base) + 1 :]) and each["type"] == "string_too_long":
+            yield (*base, *within), _sentence((*base, *within), each, table)
+        elif base not in unions:
+            unions.add(base)
+            field = str(base[0] if base[0] == "replies" else base[-1])
+            yield base, f"{_named(base, table)} must be {_UNIONS[field]}."
 
 
-_RANK = {"too_long": 0, "extra_forbidden": 1, "missing": 3}
+def keys_of(place: Place) -> list[str]:
+    """The keys that the table around a place may have."""
+    model = TABLES[str(place[0])][1] if len(place) > 1 and place[0] in TABLES else World
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    return [key for key in keys if model is not World or key != "name"]
 
 
-def unknown_key(place: Place) -> str:
+def describe(place: Place, table: Mapping[str, Any]) -> str:
+    """A table as a message names it: `the room 'Hall'`, `exits of the room 'Hall'`."""
+    if not place:
+        return "the world"
+    if place[0] not in TABLES or place[0] in _SINGLE:
+        return f"[{place[0]}]"
+    if len(place) < 2:
+        return f"[[{place[0]}]]"
+    part = _value(table, place[:2])
+    name = part.get("when" if place[0] == "rules" else "name") if isinstance(part, dict) else None
+    if isinstance(name, list | tuple) and name:
+        name = name[0]
+    kind = TABLES[str(place[0])][0]
+    whole = f"the {kind} {quoted(name)}" if isinstance(name, str) else f"{kind} {_count(place[1])}"
+    return f"{place[2]!r} of {whole}" if len(place) > 2 else whole
+
+
+def unknown_key(place: Place, table: Mapping[str, Any]) -> str:
     """What to say of a key that the format doesn't have."""
-    key = str(place[-1])
-    table = _TABLES.get(str(place[0]), World) if len(place) > 1 else World
-    known = [f.alias or name for name, f in table.model_fields.items()]
-    if table is World:
-        known.remove("name")
-    if table is World and key == "name":  # the folder's name is the world's
+    key, known, inside = str(place[-1]), keys_of(place), describe(place[:-1], table)
+    if place == ("name",):  # the folder's name is the world's
         return "unknown key 'name' in the world; did you mean 'title'?"
-    inside = _path(place[:-1]) or "the world"
     said = f"unknown key {quoted(key)} in {inside}"
-    if table is not World and key in World.model_fields and key not in ("name", "description"):
+    if len(place) > 1 and key in World.model_fields and key not in TABLES and key != "name":
         return f"{said}; put it at the top of the file, above the first [table]."
     return said + nearest(key, known)
 
 
-def _path(place: Place) -> str:
-    """("rooms", 0, "exits") -> `rooms[0].exits`."""
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in place]
-    return "".join(steps).removeprefix(".")
+def _count(index: str | int) -> str:
+    return f"number {int(index) + 1}"
 
 
-# -- lines ---------------------------------------------------------------------------------------
-
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
-_KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_LONG_STRING = re.compile(r'"""' + r"|'''")
-
-
-def line_of(place: Place, text: str) -> str:
-    """`, line N`: where `place` is written, or the table that it belongs in; else empty."""
-    lines = _lines(text)
-    for length in range(len(place), 0, -1):
-        if place[:length] in lines:
-            return f", line {lines[place[:length]]}"
-    return ""
+def _union(place: Place) -> Place:
+    """The place of the key that may be of several types, if it is one; else nothing."""
+    if place[0] == "rules" and len(place) > 3 and place[2] in ("when", "needs"):
+        return place[:3]
+    return place[:2] if place[0] == "replies" and len(place) > 2 else ()
 
 
-def _lines(text: str) -> dict[Place, int]:
-    """The line on which each key and each table of a TOML text begins."""
-    found: dict[Place, int] = {}
-    counts: dict[Place, int] = {}
-    table: Place = ()
-    inside = ""  # the quotes of the long string that we are in
-    for number, line in enumerate(text.split("\n"), 1):
-        header, key = _HEADER.match(line), _KEY.match(line)
-        if inside:
-            pass
-        elif key:
-            found.setdefault(table + _steps(key[1], (), {}), number)
-        elif header:
-            table = _steps(header[2], (), counts)
-            if header[1] == "[[":
-                counts[table] = counts.get(table, -1) + 1
-                found.setdefault(table, number)
-                table = (*table, counts[table])
-            found.setdefault(table, number)
-        for quotes in _LONG_STRING.findall(line):
-            inside = {"": quotes, quotes: ""}.get(inside, inside)
-    return found
+def _of_its_branch(place: Place, base: Place, value: Any) -> bool:
+    """Whether an error is about the branch that the author meant; any, if that is unclear."""
+    branch = str(place[len(base)])
+    wanted = "str" if isinstance(value, str) else "tuple" if isinstance(value, list) else "dict"
+    meant = ("tuple", "dict") if base[-1] == "needs" else ("str", "tuple")
+    return wanted not in meant or wanted in branch.partition("[")[0]
 
 
-def _steps(dotted: str, place: Place, counts: dict[Place, int]) -> Place:
-    """`rooms.exits` -> ("rooms", 3, "exits") where four [[rooms]] have begun."""
-    names = [name.strip(" \t\"'") for name in dotted.split(".")]
-    for i, name in enumerate(names):
-        place = (*place, name)
-        if i < len(names) - 1 and place in counts:
-            place = (*place, counts[place])
-    return place
+def _value(table: Any, place: Place) -> Any:
+    for step in place:
+        if isinstance(table, dict):
+            table = table.get(step)
+        elif isinstance(table, list | tuple) and isinstance(step, int) and step < len(table):
+            table = table[step]
+        else:
+            return None
+    return table
+
+
+def _named(place: Place, table: Mapping[str, Any]) -> str:
+    """A key with what it is in: `'light' in the thing 'lamp' is 3; it`."""
+    inside, key = describe(place[:-1], table), place[-1]
+    value = quoted(_value(table, place))
+    if isinstance(key, int) and len(place) > 2:
+        return f"{inside} has the entry {value}, which"
+    if len(place) == 1 or (place[0] in TABLES and len(place) == 2 and place[0] not in _SINGLE):
+        return f"{place[0]!r} is {value}; it"
+    return f"{quoted(key)} in {inside} is {value}; it"
+
+
+def _sentence(place: Place, error: Any, table: Mapping[str, Any]) -> str:
+    key, inside, limits = place[-1], describe(place[:-1], table), error.get("ctx", {})
+    shown = quoted(key) if isinstance(key, str) else "a text"
+    match error["type"]:
+        case "extra_forbidden":
+            return unknown_key(place, table)
+        case "missing":
+            how = {"rooms": "add [[rooms]]"}.get(str(key), "add it")
+            return f"the key {key!r} is missing in {inside}; {how}."
+        case "too_long":
+            return f"{inside} has more than {limits['max_length']} {key}; leave some out."
+        case "too_short":
+            return f"{shown} in {inside} is an empty list; write something, or leave it out."
+        case "string_too_long":
+            most, seen = limits["max_length"], len(error["input"])
+            return f"{shown} in {inside} has {seen:,} characters; shorten it to {most:,}."
+        case "string_too_short":
+            return f"{shown} in {inside} is empty; write something."
+        case "literal_error":
+            return f"{_named(place, table)} must be {limits['expected']}."
+        case "int_type" | "greater_than_equal" | "less_than_equal":
+            least, most = (0, 1000) if place[0] == "deeds" else (1, 999)
+            return f"{_named(place, table)} must be a whole number from {least} to {most}."
+    wanted = _WANTED.get(error["type"], "something else")
+    if place[0] in _SINGLE and len(place) == 1:
+        wanted = f"one table, begun with [{place[0]}]"
+    elif place[0] in TABLES and len(place) < 3 and place[0] not in _SINGLE:
+        wanted = f"a list of tables, each begun with [[{place[0]}]]"
+    return f"{_named(place, table)} must be {wanted}."

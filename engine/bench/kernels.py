@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -221,7 +222,8 @@ def _new_step(generation: str, mixed: bool) -> Callable[[], object]:
     tokens = torch.randint(vocab, (STEP_B, STEP_T), generator=torch.Generator().manual_seed(0))
     said = torch.ones_like(tokens, dtype=torch.bool)
     said[:, -1] = False
-    return lambda: trainer.update(lambda: masked_loss(model, tokens, said, None))
+    loss = partial(masked_loss, model, tokens, said, None)
+    return lambda: trainer.update([loss])
 
 
 @contextlib.contextmanager

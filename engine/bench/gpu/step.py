@@ -6,6 +6,7 @@ Knows nothing of time. Networks are random ones, made here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -31,9 +32,8 @@ CASES = (
     (torch.float16, 3),
 )
 """Formats of weights and rows read at once; each program that they need takes seconds to build."""
-_HINTS = HintConfig(
-    newline=1, colon=2, comma=3, stop=4, command=5, say=6, end=7, preposition=8
-)  # fmt: skip
+_HINTS = HintConfig(**{field.name: i + 1 for i, field in enumerate(fields(HintConfig))})
+_FIRST_WORD = len(fields(HintConfig)) + 1
 
 
 def check_step(device: torch.device, width: int = 256, length: int = 24) -> list[Check]:
@@ -126,7 +126,7 @@ def _tokens(rows: int, length: int, seed: int = 0) -> Tensor:
     h, rng = _HINTS, torch.Generator().manual_seed(seed)
     text: list[int] = []
     while len(text) < rows * length:
-        key, *items = (10 + torch.randint(0, 2, (3,), generator=rng)).tolist()
+        key, *items = (_FIRST_WORD + torch.randint(0, 2, (3,), generator=rng)).tolist()
         text += [h.newline, key, h.colon, items[0], h.comma, items[1], h.stop]
     return torch.tensor(text[: rows * length]).view(rows, length)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def _our_step(model: Network, tokens: Tensor) -> Callable[[], object]:
     trainer = Trainer(model, Schedule(1000))
     said = torch.ones_like(tokens, dtype=torch.bool)
     said[:, -1] = False
-    return lambda: trainer.update(lambda: masked_loss(model, tokens, said, None))
+    loss = partial(masked_loss, model, tokens, said, None)
+    return lambda: trainer.update([loss])
 
 
 def _training_peers(

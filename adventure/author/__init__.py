@@ -1,0 +1,1 @@
+"""Authors' tools: making, checking, drawing, testing and parcelling worlds. Knows no training."""

@@ -1,0 +1,59 @@
+"""Copy hints' channels and the tokens that structure the text. Knows how no hint is found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+RECORD, SKIP, VALUE, KEY, NOUN, NOUN2, SEQUEL, NEXT, ELSE, ABOUT, TO, PLACE = range(12)
+CHANNELS = 12
+CODES = 9
+"""Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 4-8 inside the value; 5 to 8
+say that the item ahead is the first or second noun, the place or the object of the block's line.
+Others: 1 fresh (at the start of its source), 2 running (the last token came from there), 3 and 4
+the same and the hinted token is also RECORD's."""
+
+
+@dataclass(frozen=True)
+class HintConfig:
+    """Ids of the tokens that structure the text."""
+
+    newline: int
+    colon: int
+    comma: int
+    stop: int
+    command: int
+    say: int
+    end: int
+    field: int
+    when: int
+    condition: int  # " if"
+    does: int  # " so"
+    tell: int  # " say"
+    at: int  # " At"
+    article: int  # " the"
+    bracket: int  # " ("
+    noun: int  # the marks of templates
+    noun2: int
+    key: int
+    value: int
+    last: int
+    about: int
+    first: int
+
+    def to_metadata(self) -> dict[str, str]:
+        """As the safetensors header keeps it."""
+        return {"hints": json.dumps(asdict(self), sort_keys=True)}
+
+    @staticmethod
+    def from_metadata(metadata: dict[str, str]) -> HintConfig | None:
+        """None where the checkpoint has no hints. Raises ValueError on a damaged entry."""
+        if "hints" not in metadata:
+            return None
+        raw = json.loads(metadata["hints"])
+        names = {f.name for f in fields(HintConfig)}
+        if not isinstance(raw, dict) or set(raw) != names:
+            raise ValueError(f"hints must name exactly {sorted(names)}")
+        if not all(type(value) is int and value >= 0 for value in raw.values()):
+            raise ValueError(f"hints must be token ids, got {raw}")
+        return HintConfig(**raw)

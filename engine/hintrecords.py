@@ -1,0 +1,121 @@
+"""The record that the present line copies, RECORD and SKIP. Knows no turn.
+
+RECORD follows the latest line that begins like this one; SKIP is one list item further.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+
+from engine.hintconfig import NOUN, NOUN2, PLACE, RECORD, SKIP, TO
+from engine.hintlog import SEED, HintLog
+
+
+class RecordThreads:
+    """Both threads; -1 as a position: nowhere. key_done: a colon has been read in this line."""
+
+    __slots__ = ("_rec", "_skip", "_skip_runs", "key_done", "log", "prefix")
+
+    def __init__(self, log: HintLog) -> None:
+        self.log = log
+        self.new_line()
+
+    def new_line(self) -> None:
+        """Nothing of the line has been read. prefix: the hash of what has been."""
+        self.prefix, self.key_done = SEED, False
+        self._rec = self._skip = -1
+        self._skip_runs = False
+
+    def copy(self, log: HintLog) -> RecordThreads:
+        """The same threads over a log that holds the same tokens."""
+        new = RecordThreads(log)
+        new.prefix, new.key_done = self.prefix, self.key_done
+        new._rec, new._skip, new._skip_runs = self._rec, self._skip, self._skip_runs
+        return new
+
+    def advance(self, token: int, here: int) -> None:
+        """Follow `token`, the log's last, at position `here`, and note the line's beginning."""
+        self.prefix = prefix = hash((self.prefix, token))
+        starts, colon = self.log.starts, self.log.config.colon
+        if not self.key_done:
+            self._rec = starts.at.get(prefix, -1)
+            starts.note(prefix, here + 1)
+            if token == colon:
+                self.key_done = True
+                self._place_skip()
+            return
+        self._advance_value(token)
+        if token == colon:
+            starts.note(prefix, here + 1)
+
+    def _advance_value(self, token: int) -> None:
+        """A token that is only in the other thread moves there."""
+        tok, rec, skip = self.log.tok, self._rec, self._skip
+        if not 0 <= rec < len(tok):
+            return
+        if tok[rec] == token:
+            self._rec = rec + 1
+            in_both = 0 <= skip < len(tok) and tok[skip] == token
+            if in_both and not self.log.at_boundary(self._rec):
+                self._skip, self._skip_runs = skip + 1, True
+            else:
+                self._place_skip()
+        elif 0 <= skip < len(tok) and tok[skip] == token:
+            self._rec = skip + 1
+            self._place_skip()
+        elif token == self.log.config.comma and tok[self._rec] not in self.log.delims:
+            # The item, or its end, was another (`tide 4` for `tide 5`): the next one is as it was.
+            end = self.log.delimiter(self._rec)
+            self._rec = end + (tok[end] == token)
+            self._place_skip()
+        # else: something was put in; the thread waits where it is
+
+    def _place_skip(self) -> None:
+        """One item further than the record thread; nowhere if that is inside an item."""
+        self._skip, self._skip_runs = -1, False
+        log, i = self.log, self._rec
+        if not 0 <= i < len(log.tok) or not log.at_boundary(i):
+            return
+        if log.tok[i] == log.config.comma:
+            self._skip = log.delimiter(i + 1)
+        elif log.tok[i] not in log.delims:
+            self._skip = log.delimiter(i) + 1
+
+    def hints(
+        self,
+        ids: array[int],
+        codes: array[int],
+        row: int,
+        names: Mapping[int, tuple[int, ...]],
+    ) -> int:
+        """Write both hints from `row` on; returns the token that RECORD names, -1 if none.
+
+        names: channel -> the name that it stands for in this turn.
+        """
+        tok = self.log.tok
+        record = -1
+        if 0 <= self._rec < len(tok):
+            record = ids[row + RECORD] = tok[self._rec]
+            codes[row + RECORD] = 4 + self._item_ahead(names) if self.key_done else 1
+        if 0 <= self._skip < len(tok):
+            token = ids[row + SKIP] = tok[self._skip]
+            codes[row + SKIP] = (2 if self._skip_runs else 1) + (2 if token == record else 0)
+        return record
+
+    def _item_ahead(self, names: Mapping[int, tuple[int, ...]]) -> int:
+        """1 to 4 where the item ahead is a noun of the command, the place, or the object."""
+        log, tok = self.log, self.log.tok
+        if not log.at_boundary(self._rec):
+            return 0
+        first = self._rec + 1 if tok[self._rec] == log.config.comma else self._rec
+        if first >= len(tok) or tok[first] in log.delims:
+            return 0
+        stop = log.delimiter(first)
+        for flag, channel in enumerate((NOUN, NOUN2, PLACE, TO), 1):
+            name = names.get(channel)
+            if name and first + len(name) <= stop and tuple(tok[first : first + len(name)]) == name:
+                end = first + len(name)
+                if end == stop or tok[end] == log.config.bracket:
+                    return flag
+        return 0

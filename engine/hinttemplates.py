@@ -1,0 +1,50 @@
+"""Templates of what will be told, and how their marks are filled in. Knows no channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.hintlog import HintLog
+
+
+@dataclass(frozen=True)
+class Telling:
+    """tokens: what is to be told; articles: places in it of articles that a name may not take."""
+
+    tokens: tuple[int, ...] = ()
+    articles: frozenset[int] = frozenset()
+
+    def and_line(
+        self, log: HintLog, at: int, names: Mapping[int, tuple[int, ...]], value: tuple[int, int]
+    ) -> Telling:
+        """With the pack's line at `at` after it, marks filled in.
+
+        names: mark -> the name it stands for, which takes an article; value: where the value of the
+        record before begins and ends.
+        """
+        c, tok = log.config, log.tok
+        told, articles = list(self.tokens), set(self.articles)
+        while tok[at] != c.newline:
+            token = tok[at]
+            at += 1
+            if token in (c.noun, c.noun2, c.key, c.about):
+                name = names.get(token, ())
+                if name:
+                    articles.add(len(told))
+                told += [c.article, *name]
+            elif token in (c.value, c.last, c.first):
+                told += _part(log, token, *value)
+            else:
+                told.append(token)
+        return Telling((*told, c.newline), frozenset(articles))
+
+
+def _part(log: HintLog, mark: int, start: int, stop: int) -> list[int]:
+    """The part of a record's value that a mark stands for: its first item, its last, or all."""
+    if mark == log.config.first:
+        stop = min(stop, log.delimiter(start))
+    elif mark == log.config.last:
+        commas = (i for i in range(stop - 1, start - 1, -1) if log.tok[i] == log.config.comma)
+        start = next(commas, start - 1) + 1
+    return log.tok[start:stop]
