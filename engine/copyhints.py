@@ -10,7 +10,7 @@ Each channel is a *thread*: a place being copied from.
 
   RECORD   the latest line that begins like this one; from the colon on, that line's value
   SKIP     the same record, one list item further (to leave the hinted item out)
-  VALUE    the value of the record finished last in this turn; of one written anew, what it was before
+  VALUE    the value of the record finished last in this turn; if written anew, what it was before
   KEY      the key of the record finished last in this turn
   NOUN     the command's first noun; in what is told, a name after an article that it may not take
   NOUN2    the second one

@@ -164,7 +164,7 @@ class Threads:
         start, tok = self._line_start, self.log.tok
         value = tok.index(self._c.colon, start) + 1
         self._key, self._value = (start, value - 1), (value, here - 1)
-        # What a record was before it was written anew: the list that a thing has left bears its name.
+        # Of a record written anew, what it was: the list that a thing has left bears that name.
         key = tuple(tok[start : value - 1])
         self._follow(VALUE, self._values.get(key, value))
         self._values[key] = value

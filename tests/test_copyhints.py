@@ -194,6 +194,16 @@ def test_last_record_of_the_turn_can_be_said_again() -> None:
     assert VALUE not in hints_after(PACK + "<|do|> inventory\n"), "the pack is no turn"
 
 
+def test_of_a_record_written_anew_the_former_value_is_named() -> None:
+    """So that the list can be written which a thing has left."""
+    text = PACK + "<|do|> take<|of|> key\nkey: old jar, brass.\n"
+    assert hints_after(text)[VALUE] == ("old", 1)
+    text += "old jar: Hall, open.\nkey: you, brass.\n"
+    assert hints_after(text)[VALUE] == ("old", 1)
+    assert hints_after(text + "old")[VALUE] == ("jar", 4), "the record of that name too"
+    assert hints_after(text + "<|do|> look\nkey: you, brass.\n")[VALUE] == ("you", 1)
+
+
 def test_the_place_is_that_of_the_turns_latest_at() -> None:
     text = PACK + "<|do|> go<|of|> north\n"
     assert PLACE not in hints_after(text)
