@@ -156,20 +156,27 @@ def _put(turn: Turn, name: str) -> None:
         turn.say("put")
 
 
-def _open(turn: Turn, name: str) -> None:
+def _lockable(turn: Turn, name: str) -> tuple[str, ...]:
+    """The items of what can be opened and is at hand; else why not is told, and there are none."""
     where, items = turn.find(name)
-    if not where:
-        turn.say("absent")
-        return
-    if where == "held":
-        turn.say("held")
-        return
-    if items[-1] not in LOCK_STATES:
-        turn.say("cannot")
+    if where and where != "held" and items[-1] in LOCK_STATES:
+        return items
+    turn.say("cannot" if where and where != "held" else where or "absent")
+    return ()
+
+
+def _so_already(turn: Turn, name: str, stands_in_the_way: bool) -> None:
+    """Tell a state in which nothing is to be done, or which has to change first."""
+    turn.again(name)
+    turn.say("state" if stands_in_the_way else "already")
+
+
+def _open(turn: Turn, name: str) -> None:
+    items = _lockable(turn, name)
+    if not items:
         return
     if items[-1] != "closed":
-        turn.again(name)
-        turn.say("state" if items[-1] == "locked" else "already")
+        _so_already(turn, name, items[-1] == "locked")
         return
     turn.write(name, (*items[:-1], "open"))
     turn.say("opened")
@@ -178,36 +185,23 @@ def _open(turn: Turn, name: str) -> None:
 
 
 def _close(turn: Turn, name: str) -> None:
-    where, items = turn.find(name)
-    if not where:
-        turn.say("absent")
-    elif where == "held":
-        turn.say("held")
-    elif items[-1] not in LOCK_STATES:
-        turn.say("cannot")
-    elif items[-1] != "open":
-        turn.again(name)
-        turn.say("state" if items[-1] == "locked" else "already")
-    else:
-        turn.write(name, (*items[:-1], "closed"))
-        turn.say("closed")
+    items = _lockable(turn, name)
+    if not items:
+        return
+    if items[-1] != "open":
+        _so_already(turn, name, items[-1] == "locked")
+        return
+    turn.write(name, (*items[:-1], "closed"))
+    turn.say("closed")
 
 
 def _turn_key(turn: Turn, name: str) -> None:
     before, after = ("locked", "closed") if turn.verb == "unlock" else ("closed", "locked")
-    where, items = turn.find(name)
-    if not where:
-        turn.say("absent")
-        return
-    if where == "held":
-        turn.say("held")
-        return
-    if items[-1] not in LOCK_STATES:
-        turn.say("cannot")
+    items = _lockable(turn, name)
+    if not items:
         return
     if items[-1] != before:
-        turn.again(name)
-        turn.say("state" if after == "locked" and items[-1] == "open" else "already")
+        _so_already(turn, name, after == "locked" and items[-1] == "open")
         return
     key = turn.noun2
     if turn.recall(key)[:1] not in ((YOU,), (WORN,)):
