@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from adventure.play.commands import Console
     from adventure.play.header import Identity
     from adventure.play.saves import Saves
+    from adventure.play.screen import Screen
     from adventure.play.session import Session
-    from adventure.play.ui import Screen
     from adventure.play.watch import Watch
     from adventure.world.pack import World
 
@@ -50,6 +50,7 @@ _ELSEWHERE = {
     "models": ("adventure.models", "look into checkpoints"),
     "new": ("adventure.author.new", "make a small working world, to change into your own"),
     "pack": ("adventure.author.parcel", "put a world into one file to hand on"),
+    "runs": ("adventure.master.run_command", "list, compare and draw training runs"),
     "schema": ("adventure.schema", "print what editors need to complete and check a world.toml"),
     "test": ("adventure.author.run_tests", "play a world's tests"),
     "tune": ("adventure.master.tune_options", "train a game master"),
@@ -140,6 +141,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
     prompt.add_argument(
         "--model", metavar="PATH", type=Path, help="count with the tokenizer beside this model"
     )
+    prompt.add_argument(
+        "--free",
+        action="store_true",
+        help="as a network without copy hints reads it: the world's prompt.md before it",
+    )
     for name, (module, text) in _ELSEWHERE.items():
         sub = add(name, _ignore, text)
         if name == command:
@@ -219,7 +225,7 @@ def _play_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("part", choices=["engine", "gpu", "kernels", "play", "referee"])
+    parser.add_argument("part", choices=["engine", "gpu", "kernels", "memory", "play", "referee"])
     parser.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
     parser.add_argument(
         "--shape",
@@ -227,7 +233,8 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LxCxV",
         help="for engine: layers, width and vocabulary, or 0.1B (the default), 0.4B or master",
     )
-    parser.add_argument("--generation", default="7", help="for engine: 4, 5.2, 6 or 7 (default)")
+    generation = "for engine and memory: 4, 5.2, 6 or 7 (default)"
+    parser.add_argument("--generation", default="7", help=generation)
     for name, default, text in (
         ("threads", 0, "threads (default: one a core)"),
         ("tokens", 1024, "tokens to be read at once (default: 1024)"),
@@ -388,7 +395,8 @@ def _screen(
     script: TextIO | None,
     words: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
 ) -> Screen:
-    from adventure.play.ui import PlainScreen, RichScreen
+    from adventure.play.screen import PlainScreen
+    from adventure.play.ui import RichScreen
 
     rooms = [room.name for room in world.rooms]
     simple = os.environ.get("TERM", "") in ("dumb", "unknown") or not sys.stdout.isatty()
@@ -496,12 +504,14 @@ def list_all_saves(args: argparse.Namespace) -> int:
 
 def print_prompt(args: argparse.Namespace) -> int:
     """The pack's text on standard output, its length in tokens on standard error."""
+    from adventure.world.free import free_text
     from adventure.world.pack import find_world, load_world
     from adventure.world.prompt import SPECIALS, pack_text
     from engine.errors import TokenizerError
     from engine.tokenizer import Tokenizer
 
-    text = pack_text(load_world(find_world(args.world)))
+    world = load_world(find_world(args.world))
+    text = free_text(world) if args.free else pack_text(world)
     print(text, end="")
     sys.stdout.flush()
     model: Path = args.model or SHIPPED
@@ -525,6 +535,8 @@ def bench_part(args: argparse.Namespace) -> int:
         bench = _bench_play(args.world)
     elif args.part == "engine":
         bench = _bench_engine(args)
+    elif args.part == "memory":
+        bench = _bench_memory(args.generation)
     elif args.part == "referee":
         if args.check:
             return _check_referee(args.worlds or 1000)
@@ -549,7 +561,7 @@ def _bench_kernels() -> Sequence[object]:
 
 
 def _bench_play(name: str) -> Callable[[], Sequence[object]]:
-    from adventure.master.consistency import read_walk
+    from adventure.master.judged import read_walk
     from adventure.play.bench import bench
     from adventure.world.pack import find_world, load_world
 
@@ -580,6 +592,12 @@ def _bench_engine(args: argparse.Namespace) -> Callable[[], object]:
     return lambda: bench(plan, (SHIPPED, _played_texts()))
 
 
+def _bench_memory(generation: str) -> Callable[[], object]:
+    from engine.bench.memory import Plan, bench
+
+    return lambda: bench(Plan(generation=generation))
+
+
 def _bench_gpu(args: argparse.Namespace) -> Callable[[], object]:
     from engine.bench.gpu.run import Plan, bench
 
@@ -603,8 +621,8 @@ def _sanitize_gpu() -> int:
 
 def _played_texts() -> list[list[int]]:
     """What the game master reads in the first segment of its default world's solution."""
-    from adventure.master.consistency import read_walk
     from adventure.master.gamemaster import SEGMENT_TURNS, load_network
+    from adventure.master.judged import read_walk
     from adventure.referee import rules
     from adventure.world.pack import find_world, load_world
     from adventure.world.prompt import command_text, pack_text, reply_text

@@ -49,6 +49,7 @@ def describe_model(path: Path) -> dict[str, Any]:
         "tied_head": c.tied,
         "copy_hints": c.hints is not None,
         "tuned_state": c.time_state,
+        "latent_memory": c.memory is not None,
         "dtypes": dict(types),
         "file_bytes": found.source.nbytes,
         "state_elements": sum(t.numel() for t in state.tensors.values()),
@@ -107,6 +108,7 @@ def _as_text(facts: dict[str, Any]) -> str:
         "tied_head": "tied head",
         "copy_hints": "copy hints",
         "tuned_state": "tuned initial state",
+        "latent_memory": "latent memory",
     }
     more = "".join(f", {text}" for key, text in extras.items() if facts[key])
     types = facts["dtypes"]

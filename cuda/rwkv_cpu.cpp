@@ -67,6 +67,16 @@ void forward(const Net& net, const Call& call, int threads) {
   rwkv::Forward(net, call, crew.pool, buffers).run(rows);
 }
 
+// 1 when memory ran out.
+int run(const void* net, const Call& call, int threads) {
+  try {
+    forward(*static_cast<const Net*>(net), call, threads);
+  } catch (const std::bad_alloc&) {
+    return 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 // Functions with a result return 0 when all went well.
@@ -102,15 +112,18 @@ const char* rwkv_ready(void* net) { return static_cast<Net*>(net)->ready(); }
 int rwkv_forward(const void* net, int threads, int64_t B, int64_t T, const int64_t* tokens,
                  const int64_t* ids, const int64_t* codes, const void* const* past,
                  void* const* next, int64_t wanted, const int64_t* positions, float* logits) {
-  const Net& network = *static_cast<const Net*>(net);
   const Call call{B, T, tokens, ids, codes, past, next, positions, wanted, logits};
-  if (!tokens_fit(network.sizes(), call)) return 2;
-  try {
-    forward(network, call, threads);
-  } catch (const std::bad_alloc&) {
-    return 1;
-  }
-  return 0;
+  if (!tokens_fit(static_cast<const Net*>(net)->sizes(), call)) return 2;
+  return run(net, call, threads);
+}
+
+// As rwkv_forward for embeddings (B, T, C), without hints; gives what the head takes, (wanted, C).
+int rwkv_read_embeddings(const void* net, int threads, int64_t B, int64_t T, const float* embedded,
+                         const void* const* past, void* const* next, int64_t wanted,
+                         const int64_t* positions, float* outputs) {
+  const Call call{B,    T,         nullptr, nullptr, nullptr,  past,
+                  next, positions, wanted,  nullptr, embedded, outputs};
+  return run(net, call, threads);
 }
 
 // Bytes of a packed (K, N) matrix; it begins at a multiple of 64.

@@ -35,6 +35,9 @@ struct Call {
   const int64_t* positions;  // rows b T + t whose logits are wanted, ascending
   int64_t wanted;
   float* logits;             // (wanted, V)
+  // Instead of tokens and logits: embeddings (B, T, C), and the head's inputs (wanted, C).
+  const float* embedded = nullptr;
+  float* outputs = nullptr;
 };
 
 class Forward : Stages {
@@ -76,7 +79,12 @@ class Forward : Stages {
     const int64_t C = s_.C;
     each_row(R_, C * (1 + s_.channels), [&](int, int64_t row) {
       float* x = m_.x + row * C;
-      read_row(net_.emb, call_.tokens[row0_ + row], C, x);
+      if (call_.embedded) {
+        std::memcpy(x, call_.embedded + (row0_ + row) * C,
+                    static_cast<std::size_t>(C) * sizeof(float));
+      } else {
+        read_row(net_.emb, call_.tokens[row0_ + row], C, x);
+      }
       if (call_.ids) add_hints(row, x);
       if (net_.ln0.weight) normalise(x, C, net_.ln0.weight, net_.ln0.bias, kNormEps, x);
     });
@@ -98,13 +106,15 @@ class Forward : Stages {
     }
   }
 
-  // Logits of the positions [first, last) of call_.positions, all of them in this block.
+  // Logits (or outputs) of the positions [first, last) of call_.positions, all in this block.
   void logits(int64_t first, int64_t last) {
     const int64_t C = s_.C, M = last - first;
+    float* h = call_.outputs ? call_.outputs + first * C : m_.h;
     each_row(M, C * 8, [&](int, int64_t i) {
       const int64_t row = call_.positions[first + i] - row0_;
-      normalise(m_.x + row * C, C, net_.ln_out.weight, net_.ln_out.bias, kNormEps, m_.h + i * C);
+      normalise(m_.x + row * C, C, net_.ln_out.weight, net_.ln_out.bias, kNormEps, h + i * C);
     });
+    if (call_.outputs) return;
     float* to = call_.logits + first * s_.V;
     if (!call_.ids) return multiply(M, Stage{wide(net_.head, m_.h, to)});
     multiply(M, Stage{wide(net_.head, m_.h, to), wide(net_.gate, m_.h, m_.gates)});

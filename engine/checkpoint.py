@@ -27,6 +27,7 @@ from engine.layouts import (
     settle_names,
     settle_shapes,
 )
+from engine.memoryconfig import MemoryConfig
 from engine.native import KINDS, why_not
 from engine.rwkv.config import GENERATIONS, Config
 from engine.rwkv.network import Network
@@ -132,6 +133,7 @@ def save_model(
     header = dict(metadata) | {"format": "pt", "generation": config.generation}
     header |= {"tied": "1"} if config.tied else {}
     header |= config.hints.to_metadata() if config.hints else {}
+    header |= config.memory.to_metadata() if config.memory else {}
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -187,13 +189,19 @@ def _config(
         raise CheckpointError(
             f"{path} has damaged settings for copy hints ({error}); get the file again."
         ) from error
+    try:
+        memory = MemoryConfig.from_metadata(source.metadata)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} has damaged settings for its latent memory ({error}); get the file again."
+        ) from error
     if source.settings is None:
         tied = source.metadata.get("tied") == "1"
     else:
         tied = bool(source.settings.get("tie_word_embeddings"))
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
     try:
-        return Config.infer(shapes, generation=generation, hints=hints, tied=tied)
+        return Config.infer(shapes, generation=generation, hints=hints, tied=tied, memory=memory)
     except KeyError as error:
         raise CheckpointError(
             f"{path} lacks the weight {error.args[0]}; get the whole checkpoint."

@@ -82,6 +82,11 @@ def _write_pth(model: Network, temporary: Path, dtype: str) -> None:
         raise CheckpointError(
             "A .pth file has no room for the settings of copy hints; write a .safetensors file."
         )
+    if model.config.memory:
+        raise CheckpointError(
+            "A .pth file has no room for the settings of a latent memory; write a .safetensors "
+            "file."
+        )
     tensors = stored_weights(model, dtype)
     tensors.setdefault("head.weight", tensors["emb.weight"])  # readers know no tied heads
     with temporary.open("wb") as file:

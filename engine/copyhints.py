@@ -10,16 +10,17 @@ Each channel is a *thread*: a place being copied from.
 
   RECORD   the latest line that begins like this one; from the colon on, that line's value
   SKIP     the same record, one list item further (to leave the hinted item out)
-  VALUE    the value of the record finished last in this turn; if written anew, what it was before
-  KEY      the key of the record finished last in this turn
-  NOUN     the command's first noun; in what is told, a name after an article that it may not take
+  VALUE    the value of the record finished last in this turn, or where what moved was before
+  KEY      the key of the record finished last in this turn; after `new`, that of the block's own
+  NOUN     the command's first noun
   NOUN2    the second one
   SEQUEL   what is to be told: the templates and prose named so far in this turn, marks filled in
   NEXT     the block's next line (after a condition: where to go on if it holds)
   ELSE     after a condition: where to go on if it fails
   ABOUT    the subject of the block's line finished last
-  TO       the object of it
+  TO       the object of it; where a way is made, its direction once the way itself is written
   PLACE    the first item of the turn's latest record under the key `at`
+  DUE      the heading of the block of a clock that has run out in this turn
 
 Glossary: T tokens, K = CHANNELS, turn = from the command mark on.
 """
@@ -35,6 +36,7 @@ from engine.hintconfig import (
     ABOUT,
     CHANNELS,
     CODES,
+    DUE,
     ELSE,
     KEY,
     NEXT,
@@ -54,6 +56,7 @@ __all__ = [
     "ABOUT",
     "CHANNELS",
     "CODES",
+    "DUE",
     "ELSE",
     "KEY",
     "NEXT",

@@ -57,6 +57,33 @@ def prefill(
     return logits[:, -1], state
 
 
+def prefill_rows(
+    model: Network, rows: Sequence[Sequence[int]], state: State, chunk: int = 256
+) -> tuple[Tensor, State]:
+    """Read each row's own tokens, of any lengths but 0: logits (B, V) and state as `prefill` gives.
+
+    Nothing is padded: all rows are read up to where the shortest ends, then the others go on.
+    Raises ValueError for a row without tokens, or another number of rows than the state has.
+    """
+    if len(rows) != state.batch or not all(rows):
+        lengths = [len(row) for row in rows]
+        raise ValueError(f"rows of {lengths} tokens, wanted {state.batch} of 1 or more")
+    ended: dict[int, tuple[Tensor, State]] = {}
+    live, at = list(range(len(rows))), 0
+    while live:
+        end = min(len(rows[i]) for i in live)
+        tokens = torch.tensor([list(rows[i][at:end]) for i in live])
+        logits, state = prefill(model, tokens, state, chunk)
+        for row, i in enumerate(live):
+            if len(rows[i]) == end:
+                ended[i] = logits[row], state.select([row])
+        stay = [row for row, i in enumerate(live) if len(rows[i]) > end]
+        live, at = [live[row] for row in stay], end
+        state = state.select(stay) if live else state
+    ends = [ended[i] for i in range(len(rows))]
+    return torch.stack([logits for logits, _ in ends]), State.stack([s for _, s in ends])
+
+
 @torch.no_grad()
 def step(model: Network, tokens: Tensor, state: State) -> tuple[Tensor, State]:
     """Read one token a row, tokens (B,), by the quickest way: next logits (B, V) and the state."""

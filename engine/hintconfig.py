@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
-RECORD, SKIP, VALUE, KEY, NOUN, NOUN2, SEQUEL, NEXT, ELSE, ABOUT, TO, PLACE = range(12)
-CHANNELS = 12
-CODES = 9
-"""Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 4-8 inside the value; 5 to 8
-say that the item ahead is the first or second noun, the place or the object of the block's line.
-Others: 1 fresh (at the start of its source), 2 running (the last token came from there), 3 and 4
-the same and the hinted token is also RECORD's."""
+RECORD, SKIP, VALUE, KEY, NOUN, NOUN2, SEQUEL, NEXT, ELSE, ABOUT, TO, PLACE, DUE = range(13)
+CHANNELS = 13
+CODES = 10
+"""Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 4-9 inside the value; 5 to 9
+say that the item ahead is the first or second noun, the place, the subject or object of the
+block's line, or the command's verb. Others: 1 fresh (at the start of its source), 2 running
+(the last token came from there), 3 and 4 the same and the hinted token is also RECORD's. VALUE: 5
+fresh, and the item named is the key of a record (what something is in, if it isn't a room)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class HintConfig:
     last: int
     about: int
     first: int
+    new: int  # " new"
+    was: int  # " was"
+    clock: int  # " clock"
+    leads: int  # " leads"
+    clocks: int  # " Clocks"
+    zero: int  # " 0"
+    capitals: tuple[int, ...] = ()  # tokens that begin with a capital: such names take no article
 
     def to_metadata(self) -> dict[str, str]:
         """As the safetensors header keeps it."""
@@ -54,6 +62,8 @@ class HintConfig:
         names = {f.name for f in fields(HintConfig)}
         if not isinstance(raw, dict) or set(raw) != names:
             raise ValueError(f"hints must name exactly {sorted(names)}")
-        if not all(type(value) is int and value >= 0 for value in raw.values()):
+        capitals = raw.pop("capitals")
+        ids = [*raw.values(), *(capitals if isinstance(capitals, list) else [None])]
+        if not all(type(value) is int and value >= 0 for value in ids):
             raise ValueError(f"hints must be token ids, got {raw}")
-        return HintConfig(**raw)
+        return HintConfig(**raw, capitals=tuple(capitals))

@@ -46,11 +46,13 @@ class HintLog:
     """Of the latest line with a hash, starts: of its beginning -> where it went on;
     after: of a whole line of the pack -> where the next line is."""
 
-    __slots__ = ("after", "config", "delims", "starts", "tok")
+    __slots__ = ("after", "capitals", "config", "delims", "marks", "starts", "tok")
 
     def __init__(self, config: HintConfig) -> None:
         self.config = config
         self.delims = frozenset((config.comma, config.stop, config.newline))
+        self.capitals = frozenset(config.capitals)
+        self.marks = self.delims | {config.colon, config.field, config.bracket}
         self.tok: list[int] = []
         self.starts, self.after = _Index(), _Index()
 

@@ -8,14 +8,21 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 
-from engine.hintconfig import NOUN, NOUN2, PLACE, RECORD, SKIP, TO
+from engine.hintconfig import ABOUT, NOUN, NOUN2, PLACE, RECORD, SKIP, TO
 from engine.hintlog import SEED, HintLog
+
+VERB = -1
+"""The command's first word: a name like a channel's, but hinted by none."""
+_FLAGS = ((NOUN, 1), (NOUN2, 2), (PLACE, 3), (TO, 4), (ABOUT, 4), (VERB, 5))
 
 
 class RecordThreads:
-    """Both threads; -1 as a position: nowhere. key_done: a colon has been read in this line."""
+    """Both threads; -1 as a position: nowhere. key_done: a colon has been read in this line.
 
-    __slots__ = ("_rec", "_skip", "_skip_runs", "key_done", "log", "prefix")
+    clocks: the line is the list of clocks; former: where the value begins that it had before.
+    """
+
+    __slots__ = ("_rec", "_skip", "_skip_runs", "clocks", "former", "key_done", "log", "prefix")
 
     def __init__(self, log: HintLog) -> None:
         self.log = log
@@ -23,26 +30,28 @@ class RecordThreads:
 
     def new_line(self) -> None:
         """Nothing of the line has been read. prefix: the hash of what has been."""
-        self.prefix, self.key_done = SEED, False
-        self._rec = self._skip = -1
+        self.prefix, self.key_done, self.clocks = SEED, False, False
+        self._rec = self._skip = self.former = -1
         self._skip_runs = False
 
     def copy(self, log: HintLog) -> RecordThreads:
         """The same threads over a log that holds the same tokens."""
         new = RecordThreads(log)
-        new.prefix, new.key_done = self.prefix, self.key_done
+        new.prefix, new.key_done, new.clocks = self.prefix, self.key_done, self.clocks
         new._rec, new._skip, new._skip_runs = self._rec, self._skip, self._skip_runs
+        new.former = self.former
         return new
 
     def advance(self, token: int, here: int) -> None:
         """Follow `token`, the log's last, at position `here`, and note the line's beginning."""
+        self.clocks = self.clocks or (self.prefix == SEED and token == self.log.config.clocks)
         self.prefix = prefix = hash((self.prefix, token))
         starts, colon = self.log.starts, self.log.config.colon
         if not self.key_done:
             self._rec = starts.at.get(prefix, -1)
             starts.note(prefix, here + 1)
             if token == colon:
-                self.key_done = True
+                self.key_done, self.former = True, self._rec
                 self._place_skip()
             return
         self._advance_value(token)
@@ -64,16 +73,18 @@ class RecordThreads:
         elif 0 <= skip < len(tok) and tok[skip] == token:
             self._rec = skip + 1
             self._place_skip()
-        elif token == self.log.config.comma and tok[self._rec] not in self.log.delims:
-            # The item, or its end, was another (`tide 4` for `tide 5`): the next one is as it was.
-            end = self.log.delimiter(self._rec)
-            self._rec = end + (tok[end] == token)
+        elif tok[rec] not in self.log.delims:
+            # The item, or its end, is another now (`tide 4` for `tide 5`): the next is as it was.
+            end = self.log.delimiter(rec)
+            self._rec = end + (tok[end] == token == self.log.config.comma)
             self._place_skip()
         # else: something was put in; the thread waits where it is
 
     def _place_skip(self) -> None:
         """One item further than the record thread; nowhere if that is inside an item."""
         self._skip, self._skip_runs = -1, False
+        if self.clocks:
+            self._leave_out_spent()
         log, i = self.log, self._rec
         if not 0 <= i < len(log.tok) or not log.at_boundary(i):
             return
@@ -81,6 +92,17 @@ class RecordThreads:
             self._skip = log.delimiter(i + 1)
         elif log.tok[i] not in log.delims:
             self._skip = log.delimiter(i) + 1
+
+    def _leave_out_spent(self) -> None:
+        """Clocks that have run out aren't listed again."""
+        log, tok = self.log, self.log.tok
+        while 0 <= self._rec < len(tok) and log.at_boundary(self._rec):
+            after = tok[self._rec] == log.config.comma
+            first = self._rec + after
+            end = log.delimiter(first)
+            if first == end or tok[end - 1] != log.config.zero:
+                break
+            self._rec = end if after else end + 1 if tok[end] == log.config.comma else -1
 
     def hints(
         self,
@@ -104,7 +126,7 @@ class RecordThreads:
         return record
 
     def _item_ahead(self, names: Mapping[int, tuple[int, ...]]) -> int:
-        """1 to 4 where the item ahead is a noun of the command, the place, or the object."""
+        """1 to 6 where the item ahead is what a code of RECORD stands for (see CODES), else 0."""
         log, tok = self.log, self.log.tok
         if not log.at_boundary(self._rec):
             return 0
@@ -112,7 +134,9 @@ class RecordThreads:
         if first >= len(tok) or tok[first] in log.delims:
             return 0
         stop = log.delimiter(first)
-        for flag, channel in enumerate((NOUN, NOUN2, PLACE, TO), 1):
+        if self.clocks:
+            stop -= 1  # the turns left, behind the name
+        for channel, flag in _FLAGS:
             name = names.get(channel)
             if name and first + len(name) <= stop and tuple(tok[first : first + len(name)]) == name:
                 end = first + len(name)

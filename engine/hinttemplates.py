@@ -10,7 +10,8 @@ from engine.hintlog import HintLog
 
 @dataclass(frozen=True)
 class Telling:
-    """tokens: what is to be told; articles: places in it of articles that a name may not take."""
+    """tokens: what is to be told; articles: places in it of articles that the master may leave out
+    (whether a name has a capital can't always be told from its first token: an accented one's)."""
 
     tokens: tuple[int, ...] = ()
     articles: frozenset[int] = frozenset()
@@ -30,9 +31,11 @@ class Telling:
             at += 1
             if token in (c.noun, c.noun2, c.key, c.about):
                 name = names.get(token, ())
-                if name:
-                    articles.add(len(told))
-                told += [c.article, *name]
+                if not name or name[0] not in log.capitals:
+                    if name:
+                        articles.add(len(told))
+                    told.append(c.article)
+                told += name
             elif token in (c.value, c.last, c.first):
                 told += _part(log, token, *value)
             else:

@@ -9,19 +9,23 @@ from array import array
 
 from engine.hintconfig import (
     ABOUT,
+    CHANNELS,
+    DUE,
     ELSE,
     KEY,
     NEXT,
     NOUN,
     NOUN2,
     PLACE,
+    RECORD,
     SEQUEL,
+    SKIP,
     TO,
     VALUE,
     HintConfig,
 )
 from engine.hintlog import SEED, HintLog
-from engine.hintrecords import RecordThreads
+from engine.hintrecords import VERB, RecordThreads
 from engine.hinttemplates import Telling
 
 _PACK, _COMMAND, _HIDDEN, _TOLD = range(4)  # what is being read
@@ -36,6 +40,7 @@ class Threads:
         self._record = RecordThreads(self.log)
         self._reading = _PACK
         self._line_start = 0
+        self._idle: frozenset[int] = frozenset()  # channels that have no say in this line
         self._forget_turn()
 
     def copy(self, tokens: int) -> Threads:
@@ -43,7 +48,7 @@ class Threads:
         new = object.__new__(Threads)
         new.__dict__.update(self.__dict__)
         new._names, new._threads = self._names.copy(), self._threads.copy()
-        new._values = self._values.copy()
+        new._made = self._made.copy()
         if len(self.log.tok) != tokens:  # another continuation went on from here
             new.log = self.log.branch(tokens)
         new._record = self._record.copy(new.log)
@@ -53,8 +58,12 @@ class Threads:
         self._names: dict[int, tuple[int, ...]] = {}
         # channel -> source's start, position, whether the last token came from there
         self._threads: dict[int, tuple[int, int, bool]] = {}
-        self._values: dict[tuple[int, ...], int] = {}  # key -> where its latest value begins
+        self._made: dict[int, tuple[int, ...]] = {}  # channel -> its source, if that isn't the log
+        self._heading: tuple[int, ...] = ()  # of the block that is followed
+        self._due: tuple[tuple[int, ...], ...] = ()  # headings of clocks' blocks yet to be run
+        self._way = False  # whether the step followed last makes a way
         self._key = self._value = (-1, -1)  # where the last record's parts begin and end
+        self._holder = False  # whether what VALUE names is the key of a record
         self._telling, self._told = Telling(), -1
         self._next = self._next_at = self._other = self._other_at = -1
 
@@ -87,21 +96,32 @@ class Threads:
                 self._advance_threads(token)
                 self._advance_block(token)
             self._record.advance(token, here)
+            if token == c.colon and self._reading == _HIDDEN:
+                self._begin_value(here)
             if token == c.newline:
                 self._end_line(here)
 
     def _new_line(self, start: int) -> None:
-        self._line_start = start
+        self._line_start, self._idle = start, frozenset()
         self._record.new_line()
         self._next_at, self._other_at = self._next, self._other
 
     def _follow(self, channel: int, start: int) -> None:
-        """The channel's source begins at `start` from now on."""
+        """The channel's source begins at `start` of the log from now on."""
         self._threads[channel] = (start, start, False)
+        self._made.pop(channel, None)
+
+    def _follow_made(self, channel: int, tokens: tuple[int, ...]) -> None:
+        """The channel's source is `tokens`, which stand nowhere in the log together; (): none."""
+        self._threads.pop(channel, None)
+        self._made.pop(channel, None)
+        if tokens:
+            self._threads[channel], self._made[channel] = (0, 0, False), tokens
 
     def _end_command(self, here: int) -> None:
         tok = self.log.tok
         parts = [*self.log.fields(self._line_start, here)]
+        self._names[VERB] = tuple(tok[slice(*parts[0])])
         for channel, (start, stop) in zip((NOUN, NOUN2), parts[1:], strict=False):
             self._names[channel] = tuple(tok[start:stop])
             self._follow(channel, start)
@@ -115,9 +135,9 @@ class Threads:
         self._new_line(here + 1)
 
     def _advance_threads(self, token: int) -> None:
-        tok = self.log.tok
         for channel, (start, at, runs) in self._threads.items():
-            if tok[at] == token:
+            tok = self._made.get(channel, self.log.tok)
+            if at < len(tok) and tok[at] == token:
                 self._threads[channel] = (start, at + 1, True)
             elif tok[start] == token:
                 self._threads[channel] = (start, start + 1, True)
@@ -142,6 +162,12 @@ class Threads:
         if self._other_at >= 0:
             self._other_at = self._other_at + 1 if tok[self._other_at] == token else -1
 
+    def _begin_value(self, here: int) -> None:
+        """No record has its own key for a value, and none has that of the record before."""
+        key = tuple(self.log.tok[self._line_start : here])
+        own = [channel for channel, name in self._names.items() if name == key]
+        self._idle = frozenset((KEY, *own))
+
     # -- a line is complete ----------------------------------------------------------------------
 
     def _end_line(self, here: int) -> None:
@@ -152,6 +178,11 @@ class Threads:
             self._end_record(here)
         elif log.tok[self._line_start] == self._c.when:
             self._go_to(log.after.at.get(self._record.prefix, -1))
+            self._heading = tuple(log.tok[self._line_start + 1 : here])
+            line = (self._c.when, *self._heading, self._c.newline)
+            if self._due and line == self._due[0]:
+                self._due = self._due[1:]
+                self._follow_made(DUE, self._due[0] if self._due else ())
         elif self._next >= 0 and self._next_at == self._next + length:
             self._end_step(here)
         elif self._other >= 0 and self._other_at == self._other + length:
@@ -164,14 +195,43 @@ class Threads:
         start, tok = self._line_start, self.log.tok
         value = tok.index(self._c.colon, start) + 1
         self._key, self._value = (start, value - 1), (value, here - 1)
-        # Of a record written anew, what it was: the list that a thing has left bears that name.
-        key = tuple(tok[start : value - 1])
-        self._follow(VALUE, self._values.get(key, value))
-        self._values[key] = value
+        # Of what was moved, where it was: the list that it has left bears that name.
+        was = self._record.former
+        moved = was >= 0 and self._item(was) != self._item(value)
+        self._follow(VALUE, was if moved else value)
+        self._holder = self._is_key(was if moved else value)
         self._follow(KEY, start)
+        key = tuple(tok[start : value - 1])
+        if self._way and key == self._names.get(ABOUT):
+            self._names[TO], self._way = key[-1:], False
+            self._follow_made(TO, key[-1:])
+        if self._record.clocks and self._next < 0:
+            self._clocks_went_on(value, here)
         if tok[start] == self._c.at and value == start + 2:
             self._names[PLACE] = tuple(tok[value : self.log.delimiter(value)])
             self._follow(PLACE, value)
+
+    def _item(self, start: int) -> list[int]:
+        """The tokens of the item at `start`."""
+        return self.log.tok[start : self.log.delimiter(start)]
+
+    def _is_key(self, start: int) -> bool:
+        """Whether the item at `start` is the key of a record."""
+        prefix = SEED
+        for token in (*self._item(start), self._c.colon):
+            prefix = hash((prefix, token))
+        return prefix in self.log.starts.at
+
+    def _clocks_went_on(self, start: int, stop: int) -> None:
+        """The list of clocks was written at the turn's end: those that have run out are due."""
+        c, tok, due = self._c, self.log.tok, list[tuple[int, ...]]()
+        while start < stop:
+            end = self.log.delimiter(start)
+            if tok[end - 1] == c.zero:
+                due.append((c.when, c.clock, c.field, *tok[start : end - 1], c.newline))
+            start = end + 1
+        self._due = tuple(due)
+        self._follow_made(DUE, due[0] if due else ())
 
     def _go_to(self, position: int) -> None:
         """The block's line at `position` is next; -1: there is none."""
@@ -183,15 +243,7 @@ class Threads:
         then = self._next_at  # after its newline in the pack
         first = log.tok[self._line_start]
         if first in (c.condition, c.does):
-            parts = [*log.fields(self._line_start, here)]
-            to = 2 if first == c.does and len(parts) == 3 else 3  # `so deed X`; `so X moves to Y`
-            for channel, number in ((ABOUT, 1), (TO, to)):
-                self._names.pop(channel, None)
-                self._threads.pop(channel, None)
-                if number < len(parts):
-                    start, stop = parts[number]
-                    self._names[channel] = tuple(log.tok[start:stop])
-                    self._follow(channel, start)
+            self._hold([*log.fields(self._line_start, here)], first == c.does)
         if first == c.condition:
             self._next, self._other = log.line_after(then), then
         elif first == c.does:
@@ -201,6 +253,25 @@ class Threads:
             self._go_to(log.line_after(then))
         else:
             self._go_to(-1)
+
+    def _hold(self, parts: list[tuple[int, int]], does: bool) -> None:
+        """What a condition or effect, split into its fields, is about, and its object."""
+        c, tok = self._c, self.log.tok
+        words = [tuple(tok[start:stop]) for start, stop in parts]
+        to = 2 if does and len(parts) == 3 else 3  # `so deed X`; `so X moves to Y`
+        for channel, number in ((ABOUT, 1), (TO, to)):
+            self._names.pop(channel, None)
+            self._follow_made(channel, ())
+            if number < len(parts):
+                self._names[channel] = words[number]
+                self._follow(channel, parts[number][0])
+        self._way = does and len(parts) > 2 and words[2][:1] == (c.leads,)
+        if does and words[1] == (c.clock,) and len(parts) == 4:  # `so clock X 5`: the item `X 5`
+            self._names[TO] = words[2]
+            self._follow_made(TO, words[2] + words[3])
+        if words[1] == (c.new,):
+            key = tuple(token for token in self._heading if token != c.field)
+            self._follow_made(KEY, (*key, c.was, c.colon))
 
     def _will_tell(self, at: int) -> None:
         """The pack's line at `at` will be told; its marks are filled in with what they mean now."""
@@ -228,8 +299,12 @@ class Threads:
             return
         tok, n = self.log.tok, len(self.log.tok)
         for channel, (_, at, runs) in self._threads.items():
-            token = ids[row + channel] = tok[at]
-            codes[row + channel] = (2 if runs else 1) + (2 if token == record else 0)
+            source = self._made.get(channel, tok)
+            if at < len(source) and channel not in self._idle:
+                token = ids[row + channel] = source[at]
+                codes[row + channel] = (2 if runs else 1) + (2 if token == record else 0)
+        if self._holder and codes[row + VALUE] == 1:
+            codes[row + VALUE] = 5
         if 0 <= self._next_at < n:
             token = ids[row + NEXT] = tok[self._next_at]
             runs = self._next_at != self._next
@@ -238,6 +313,18 @@ class Threads:
             token = ids[row + ELSE] = tok[self._other_at]
             runs = self._other_at != self._other
             codes[row + ELSE] = (2 if runs else 1) + (2 if token == record else 0)
+        if record >= 0 and not self._record.key_done and self._in_a_name(ids, codes, row):
+            ids[row + RECORD] = codes[row + RECORD] = 0
+
+    def _in_a_name(self, ids: array[int], codes: array[int], row: int) -> bool:
+        """Whether some thread is inside a name, and none agrees with RECORD: that follows another
+        line, one that begins with the same word."""
+        inside = False
+        for at in range(row + SKIP, row + CHANNELS):
+            if codes[at] > 2 and codes[at] < 5:
+                return False
+            inside = inside or (codes[at] == 2 and ids[at] not in self.log.marks)
+        return inside
 
     def _hint_told(self, ids: array[int], codes: array[int], row: int) -> None:
         text, i = self._telling.tokens, self._told
@@ -247,5 +334,3 @@ class Threads:
             ids[row + SEQUEL], codes[row + SEQUEL] = self._c.end, 2
             return
         ids[row + SEQUEL], codes[row + SEQUEL] = text[i], 2 if i else 1
-        if i in self._telling.articles:  # the name itself, should it take none
-            ids[row + NOUN], codes[row + NOUN] = text[i + 1], 1

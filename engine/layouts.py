@@ -29,7 +29,6 @@ HEAD_SIZE = 64
 _TIME_STATE = re.compile(r"blocks\.\d+\.att\.time_state")
 
 
-
 @dataclass(frozen=True)
 class _Names:
     """How a layout spells names: their first part, any part, a part inside the attention."""
@@ -283,6 +282,8 @@ def _check_sayable(config: Config) -> None:
         unsaid = f"an RWKV-{config.generation} network"
     elif config.hints:
         unsaid = "a network with copy hints"
+    elif config.memory:
+        unsaid = "a network with a latent memory"
     elif config.time_state:
         unsaid = "a network with a tuned initial state"
     elif config.generation == "7" and config.head_size != HEAD_SIZE:

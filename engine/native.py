@@ -59,6 +59,10 @@ def _declare(loaded: ctypes.CDLL) -> None:
         *(_POINTER, _POINTER, _POINTER, _POINTER, _POINTER),
         *(_INT64, _POINTER, _POINTER),
     ]
+    loaded.rwkv_read_embeddings.argtypes = [
+        *(_POINTER, c_int, _INT64, _INT64, _POINTER, _POINTER, _POINTER),
+        *(_INT64, _POINTER, _POINTER),
+    ]
     loaded.rwkv_packed_bytes.restype = ctypes.c_size_t
     loaded.rwkv_packed_bytes.argtypes = [c_int, _INT64, _INT64]
     loaded.rwkv_large_pages.restype = None
@@ -170,19 +174,44 @@ class Runner:
         read = [self._checked("tokens", tokens, (B, T)).long().contiguous()]
         for name, x in zip(("ids", "codes"), hints or (), strict=False):
             read.append(self._checked(name, x, (B, T, CHANNELS)).long().contiguous())
-        L = self._config.n_layer
-        old = [
-            self._checked(name, past[name], (L, B, *size))
-            .to(torch.int32 if name == "exp" else torch.float32)
-            .contiguous()
-            for name, size in self._state.items()
-        ]
+        old = self._state_of(past, B)
         new = [torch.empty_like(x) for x in old]
         logits = torch.empty(len(wanted), self._config.vocab, dtype=torch.float32)
         self._call(B, T, read, old, new, wanted, logits)
         if select is None:
             logits = logits.view(B, 1 if last_only else T, self._config.vocab)
         return logits, dict(zip(self._state, new, strict=True))
+
+    def read_embeddings(
+        self, x: Tensor, past: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """As Network.read_embeddings, for x (B, T, C) and the state's tensors by name: float32.
+
+        Raises ValueError for a tensor of another shape or device.
+        """
+        B, T = x.shape[:2]
+        x = _as_stored(self._checked("embeddings", x, (B, T, self._config.n_embd)))
+        old = self._state_of(past, B)
+        new = [torch.empty_like(tensor) for tensor in old]
+        outputs, wanted = torch.empty_like(x), _positions(B, T, False)
+        code = self._library.rwkv_read_embeddings(
+            *(self._net, torch.get_num_threads(), B, T, x.data_ptr()),
+            *(_pointers(old), _pointers(new)),
+            *(len(wanted), wanted.data_ptr(), outputs.data_ptr()),
+        )
+        if code:
+            raise MemoryError(f"no memory for {B} x {T} embeddings")
+        return outputs, dict(zip(self._state, new, strict=True))
+
+    def _state_of(self, past: Mapping[str, Tensor], B: int) -> list[Tensor]:
+        """The state's tensors as C++ reads them, in its order."""
+        L = self._config.n_layer
+        return [
+            self._checked(name, past[name], (L, B, *size))
+            .to(torch.int32 if name == "exp" else torch.float32)
+            .contiguous()
+            for name, size in self._state.items()
+        ]
 
     def _call(
         self,
@@ -228,6 +257,8 @@ class Runner:
             weights["head.weight"] = weights["emb.weight"]
         matrices = list[tuple[str, Tensor, str]]()
         for name, weight in weights.items():
+            if name.startswith("memory."):
+                continue  # plain torch does its work (engine/memory.py)
             weight = weight.detach()
             leaf = name.rsplit(".", 1)[-1]
             if name in ("emb.weight", "hint.emb.weight"):

@@ -239,4 +239,3 @@ def _unreadable(path: Path, error: OSError) -> CheckpointError:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
-

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from engine.rwkv.hints import Hints
+from engine.headloss import head_loss
+from engine.rwkv.hints import Hints, read_hints
 from engine.rwkv.network import Network
 from engine.rwkv.state import State
 
@@ -43,12 +43,15 @@ def masked_loss(
     those M tokens was the likeliest (M,) bool. tokens (B, T); hints as in `Network.forward`, or
     None; state: what was read before (None: nothing).
     """
+    device = model.emb.weight.device
+    tokens, said = tokens.to(device), said.to(device)
     state = model.initial_state(len(tokens)) if state is None else state
-    logits, _ = model(tokens, state, hints=hints, select=said)  # (M, V)
-    targets = tokens.roll(-1, 1)[said].to(logits.device)
-    if not len(targets):
-        return logits.sum(), targets.bool()
-    return F.cross_entropy(logits, targets, reduction="sum"), logits.argmax(-1) == targets
+    if hints is None and state.hints is not None:
+        hints, _ = read_hints(state.hints, tokens)
+    hints = hints and (hints[0].to(device), hints[1].to(device))
+    h, _ = model.read_embeddings(model.embed(tokens, hints), state)
+    targets = tokens.roll(-1, 1)[said]  # (M,)
+    return head_loss(model, h[said], targets, hints and (hints[0][said], hints[1][said]))
 
 
 def read_opening(model: Network, tokens: Tensor, hints: Hints | None, copies: int) -> State:
@@ -59,25 +62,41 @@ def read_opening(model: Network, tokens: Tensor, hints: Hints | None, copies: in
 
 
 class Trainer:
-    """A model, its optimiser and the number of updates done; resumes all three exactly."""
+    """A model, its optimisers and the number of updates done; resumes all of it exactly.
 
-    def __init__(self, model: Network, schedule: Schedule, weight_decay: float = 0.01) -> None:
-        inner = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("blocks.")]
+    What learns are the parameters that require gradients. ema: how much of their running average
+    an update leaves as it was (0: none is kept; `averaged` gives it).
+    """
+
+    def __init__(
+        self, model: Network, schedule: Schedule, weight_decay: float = 0.01, ema: float = 0.0
+    ) -> None:
+        self.model, self.schedule, self.step = model, schedule, 0
+        self.learned: dict[str, Tensor] = {
+            n: p for n, p in model.named_parameters() if p.requires_grad
+        }
+        inner = [p for n, p in self.learned.items() if _is_layers_matrix(n, p)]
         known = {id(p) for p in inner}
-        rest = [p for p in model.parameters() if id(p) not in known]
+        rest = [p for p in self.learned.values() if id(p) not in known]
         matrices = [p for p in rest if p.dim() == 2 and min(p.shape) > 1]
         known |= {id(p) for p in matrices}
-        self.model, self.schedule, self.step = model, schedule, 0
         groups = [
             {"params": matrices, "weight_decay": weight_decay},
             {"params": [p for p in rest if id(p) not in known], "weight_decay": 0.0},
         ]
         adam = torch.optim.AdamW(groups, lr=schedule.peak, betas=(0.9, 0.98), fused=True)
-        # The layers' matrices learn in fewer tokens by orthogonal steps (Muon).
-        muon = torch.optim.Muon(
-            inner, lr=schedule.peak, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = (adam,)
+        if inner:
+            # The layers' matrices learn in fewer tokens by orthogonal steps (Muon).
+            muon = torch.optim.Muon(
+                inner, lr=schedule.peak, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+            self.optimizers = (adam, muon)
+        self.ema = ema
+        self.averaged: dict[str, Tensor] = (
+            {n: p.detach().clone() for n, p in self.learned.items()} if ema else {}
         )
-        self.optimizers = (adam, muon)
+        """The running average of what is learned, by name; empty without `ema`."""
 
     def update(self, losses: Iterable[Callable[[], tuple[Tensor, Tensor]]]) -> tuple[float, float]:
         """One step down the mean of `losses` over all their tokens: (mean, share of tokens right).
@@ -95,36 +114,67 @@ class Trainer:
             value.backward()
             total, right, tokens = total + value.item(), right + int(hits.sum()), tokens + len(hits)
         tokens = max(tokens, 1)
-        for parameter in self.model.parameters():
+        for parameter in self.learned.values():
             if parameter.grad is not None:
                 parameter.grad /= tokens
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.learned.values(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
+        self._average()
         self.step += 1
         return total / tokens, right / tokens
 
+    @torch.no_grad()
+    def _average(self) -> None:
+        # The first steps count little, so that the average doesn't drag the beginning along.
+        kept = min(self.ema, (1 + self.step) / (10 + self.step))
+        for name, average in self.averaged.items():
+            average.lerp_(self.learned[name], 1 - kept)
+
     def save(self, path: Path, extra: dict[str, object]) -> None:
-        """Write everything to `path`, whole or not at all."""
+        """Write everything to `path`, whole or not at all. Raises OSError where it can't be."""
         temporary = path.with_suffix(".tmp")
         whole = {
-            "model": self.model.state_dict(),
+            "model": {name: p.detach() for name, p in self.learned.items()},
+            "averaged": self.averaged,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
+            "random": torch.get_rng_state(),
             "extra": extra,
         }
-        with temporary.open("wb") as file:
-            torch.save(whole, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                torch.save(whole, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except RuntimeError as error:  # torch's own word for a file that it can't write to
+            raise OSError(str(error)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def load(self, path: Path) -> dict[str, object]:
-        """Go on from `path`; returns what was given as `extra`."""
+        """Go on from `path`; returns what was given as `extra`.
+
+        Raises ValueError, KeyError, RuntimeError, EOFError or pickle.UnpicklingError for a file
+        that is damaged or of another model; weights and optimisers may then be those of neither.
+        """
         saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        self.model.load_state_dict(saved["model"])
+        for name, mine in (("model", self.learned), ("averaged", self.averaged)):
+            theirs = saved[name]
+            if mine.keys() != theirs.keys():
+                raise ValueError(f"{path} is of a run in which something else is learned")
+            with torch.no_grad():
+                for key, tensor in mine.items():
+                    tensor.copy_(theirs[key])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.step = saved["step"]
+        torch.set_rng_state(saved["random"])
         extra: dict[str, object] = saved["extra"]
         return extra
+
+
+def _is_layers_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether it is a matrix of a layer; the factors of an adapter aren't."""
+    return parameter.dim() == 2 and name.startswith("blocks.") and ".parametrizations." not in name

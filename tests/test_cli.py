@@ -15,6 +15,7 @@ import pytest
 from fakes import COTTAGE, SOLUTION, FakeGameMaster, new_session, say
 
 from adventure import __version__, cli
+from adventure.play import screen as screens
 from adventure.play import ui
 from adventure.play.saves import autosave_name, list_saves
 from adventure.world.pack import World
@@ -239,9 +240,9 @@ def test_a_person_at_a_plain_terminal(run: Run) -> None:
     ("term", "options", "kind"),
     [
         ("xterm", [], ui.RichScreen),
-        ("dumb", [], ui.PlainScreen),
-        ("xterm", ["--plain"], ui.PlainScreen),
-        ("xterm", ["--script", "-"], ui.PlainScreen),
+        ("dumb", [], screens.PlainScreen),
+        ("xterm", ["--plain"], screens.PlainScreen),
+        ("xterm", ["--script", "-"], screens.PlainScreen),
     ],
 )
 def test_which_screen(

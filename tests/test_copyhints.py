@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 import re
@@ -19,6 +20,7 @@ from engine.copyhints import (
     ABOUT,
     CHANNELS,
     CODES,
+    DUE,
     ELSE,
     KEY,
     NEXT,
@@ -35,10 +37,10 @@ from engine.copyhints import (
 
 WORDS = (
     "\n : , . <|do|> <|say|> <|end|> <|of|> <|when|> if so say At the ( <|noun|> <|noun2|> "
-    "<|key|> <|all|> <|last|> <|about|> <|first|>"
+    "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0"
 ).split(" ")
-CONFIG = HintConfig(**{field.name: i for i, field in enumerate(fields(HintConfig))})
-NAMES = "RECORD SKIP VALUE KEY NOUN NOUN2 SEQUEL NEXT ELSE ABOUT TO PLACE".split()
+CONFIG = HintConfig(**{f.name: i for i, f in enumerate(fields(HintConfig)) if f.name != "capitals"})
+NAMES = "RECORD SKIP VALUE KEY NOUN NOUN2 SEQUEL NEXT ELSE ABOUT TO PLACE DUE".split()
 
 
 def tokens_of(text: str, words: list[str]) -> list[int]:
@@ -130,16 +132,40 @@ def test_words_put_into_a_list_do_not_lose_the_place() -> None:
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        ("frost 2, old guard 5.", ["RECORD", "(2)", "(,)", "RECORD", "RECORD", "RECORD", "RECORD"]),
-        ("ice, old guard 5.", ["(ice)", "(,)", "RECORD", "RECORD", "RECORD", "RECORD"]),
-        ("frost 3, old guard 4.", ["RECORD"] * 5 + ["(4)", "(.)"]),
+        ("frost 2, old guard 5.", ["RECORD", "(2)", *["RECORD"] * 5]),
+        ("ice, old guard 5.", ["(ice)", *["RECORD"] * 5]),
+        ("last ice, old guard 5.", ["(last)", "(ice)", *["RECORD"] * 5]),
+        ("frost, old guard 5.", ["RECORD", "(,)", *["RECORD"] * 4]),
+        ("frost 3, old guard 4.", [*["RECORD"] * 5, "(4)", "RECORD"]),
     ],
 )
-def test_after_an_item_that_was_changed_the_next_is_as_it_was(
-    value: str, named: list[str]
-) -> None:
-    clocks = PACK + "Clocks: frost 3, old guard 5.\n<|do|> wait\nClocks:"
-    assert follow(clocks, f" {value}") == named
+def test_after_an_item_that_was_changed_the_next_is_as_it_was(value: str, named: list[str]) -> None:
+    shelf = PACK + "Shelf holds: frost 3, old guard 5.\n<|do|> wait\nShelf holds:"
+    assert follow(shelf, f" {value}") == named
+
+
+RAN = PACK + "Clocks: frost 0, old guard 1, old ice 0, tide 7.\n<|do|> wait\n"
+
+
+def test_clocks_go_on_item_by_item_without_those_that_have_run_out() -> None:
+    named = follow(RAN + "Clocks:", " old guard 0, tide 6.")
+    assert named == ["RECORD", "RECORD", "(0)", "RECORD", "RECORD", "(6)", "RECORD"]
+    alone = PACK + "Clocks: frost 0.\n<|do|> wait\nClocks:"
+    assert RECORD not in hints_after(alone), "there is nothing left to copy"
+
+
+def test_blocks_of_clocks_that_ran_out_are_due_one_after_the_other() -> None:
+    assert DUE not in hints_after(RAN)
+    text = RAN + "Clocks: frost 0, old guard 0, tide 6.\n"
+    first, second = "<|when|> clock <|of|> frost\n", "<|when|> clock <|of|> old guard\n"
+    for n, word in enumerate(heading := first.split()):
+        assert hints_after(text + " ".join(heading[:n]))[DUE][0] == word
+    text += first + "end\n"
+    assert hints_after(text)[DUE] == ("<|when|>", 1)
+    assert hints_after(text + second.removesuffix("guard\n"))[DUE] == ("guard", 2)
+    assert DUE not in hints_after(text + second)
+    assert DUE not in hints_after(RAN + "Clocks: old guard 1, tide 6.\n")
+    assert DUE not in hints_after(text + "<|do|> wait\n"), "a new turn has its own"
 
 
 def test_what_is_told_to_the_player_is_no_record() -> None:
@@ -183,6 +209,30 @@ def test_item_ahead_is_flagged_as_the_place_or_the_object() -> None:
     moved = STEP + SECOND + "door: Hall"
     assert hints_after(moved)[RECORD] == (",", 8)
     assert hints_after(moved + ", Far Cellar")[RECORD] == (",", 4)
+    text = (STEP + SECOND).replace("Hall holds: lamp (lit)", "Hall holds: Old Marta, lamp (lit)")
+    assert hints_after(text + "Hall holds:")[RECORD] == ("Old", 8), "the subject"
+
+
+def test_a_name_that_is_being_written_is_not_confused_with_another_lines() -> None:
+    """`old jar` is the noun; of the records that begin with `old`, the last is another's."""
+    text = PACK + "old jar: Hall.\nold oven: Hall.\n<|do|> take<|of|> old jar\n"
+    assert hints_after(text + "old")[NOUN] == ("jar", 2)
+    assert RECORD not in hints_after(text + "old")
+    assert hints_after(text + "old jar")[RECORD] == (":", 1), "it is whole"
+    agreed = PACK + "old oven: Hall.\nold jar: Hall.\n<|do|> take<|of|> old jar\n"
+    assert hints_after(agreed + "old")[RECORD] == ("jar", 1)
+    assert hints_after(PACK + "old oven: Hall.\n<|do|> look\nold")[RECORD] == ("oven", 1)
+
+
+def test_no_record_has_its_own_key_for_a_value() -> None:
+    """In `Copper Queen: Copper Lawn` the key's second word would be named beside the right one."""
+    text = STEP + SECOND
+    assert hints_after(text + "Old Marta")[ABOUT] == ("<|of|>", 2)
+    assert ABOUT not in hints_after(text + "Old Marta: Old")
+    assert hints_after(text + "Hall holds: Old")[ABOUT] == ("Marta", 2)
+    taken = PACK + "<|do|> take<|of|> old jar\nAt: Hall.\n"
+    assert NOUN not in hints_after(taken + "old jar:") and KEY not in hints_after(taken + "key:")
+    assert hints_after(taken + "old jar: Hall.\n")[NOUN][0] == "old", "only in that line"
 
 
 def test_last_record_of_the_turn_can_be_said_again() -> None:
@@ -199,9 +249,11 @@ def test_of_a_record_written_anew_the_former_value_is_named() -> None:
     text = PACK + "<|do|> take<|of|> key\nkey: old jar, brass.\n"
     assert hints_after(text)[VALUE] == ("old", 1)
     text += "old jar: Hall, open.\nkey: you, brass.\n"
-    assert hints_after(text)[VALUE] == ("old", 1)
+    assert hints_after(text)[VALUE] == ("old", 5)
     assert hints_after(text + "old")[VALUE] == ("jar", 4), "the record of that name too"
     assert hints_after(text + "<|do|> look\nkey: you, brass.\n")[VALUE] == ("you", 1)
+    unread = PACK + "key: Hall, brass.\n<|do|> wait\nkey: Far Cellar, brass.\n"
+    assert hints_after(unread)[VALUE] == ("Hall", 1), "what another turn said of it"
 
 
 def test_the_place_is_that_of_the_turns_latest_at() -> None:
@@ -338,12 +390,64 @@ def test_marks_mean_what_they_mean_when_the_template_is_named() -> None:
 
 def test_a_name_may_do_without_its_article() -> None:
     text = STEP + SECOND + "say comes\n<|say|>In comes"
-    after = hints_after(text)
-    assert after[SEQUEL] == ("the", 2) and after[NOUN] == ("Old", 1)
+    assert hints_after(text)[SEQUEL] == ("the", 2)
     assert hints_after(text + " Old")[SEQUEL] == ("Marta", 2), "left out"
     assert hints_after(text + " the")[SEQUEL] == ("Old", 2), "taken"
-    assert NOUN not in hints_after(text + " the")
     assert SEQUEL not in hints_after(text + " Marta")
+
+
+def test_a_name_with_a_capital_takes_no_article() -> None:
+    words = list(WORDS)
+    turn = tokens_of(STEP + SECOND + "say comes\n<|say|>In comes", words)
+    config = dataclasses.replace(CONFIG, capitals=(words.index("Old"),))
+    ids, codes, _ = CopyHints.start(config).read(turn)
+    assert (words[ids[-1, SEQUEL]], codes[-1, SEQUEL]) == ("Old", 2)
+
+
+def test_what_a_thing_is_in_is_marked_unless_it_is_a_room() -> None:
+    text = PACK + "old jar: Hall, open.\n<|do|> take<|of|> key\n"
+    assert hints_after(text + "key: old jar, brass.\n")[VALUE] == ("old", 5)
+    assert hints_after(text + "key: old jar, brass.\nold")[VALUE] == ("jar", 4)
+    assert hints_after(text + "key: Hall, brass.\n")[VALUE] == ("Hall", 1)
+    assert hints_after(text + "key: old, brass.\n")[VALUE] == ("old", 1), "only read whole"
+
+
+def test_item_ahead_is_flagged_as_the_commands_verb() -> None:
+    switch = PACK + "fan: Hall, off.\n"
+    assert hints_after(switch + "<|do|> off<|of|> fan\nfan: Hall,")[RECORD] == ("off", 9)
+    assert hints_after(switch + "<|do|> on<|of|> fan\nfan: Hall,")[RECORD] == ("off", 4)
+    assert hints_after(switch + "<|do|> look\nfan: Hall,")[RECORD] == ("off", 4)
+
+
+def block(*lines: str) -> str:
+    """A pack with a block of these lines, and a turn that has just followed the first of them."""
+    heading = "<|when|> pull<|of|> red knob or\n"
+    return (
+        "<|when|> pull<|of|> red knob\n"
+        + "end\n"
+        + heading
+        + "".join(f"{line}\n" for line in (*lines, "end"))
+        + f"{PACK}<|do|> pull<|of|> red knob\n{heading}{lines[0]}\n"
+    )
+
+
+def test_whether_a_block_is_new_has_the_key_of_its_own() -> None:
+    for line in ("if<|of|> new", "so<|of|> new<|of|> becomes<|of|> old"):
+        assert follow(block(line), "pull red knob or was:") == ["KEY"] * 6
+
+
+def test_a_clock_that_a_rule_sets_is_put_into_the_list_with_its_turns() -> None:
+    text = block("so<|of|> clock<|of|> high tide<|of|> 4")
+    assert follow(text + "Clocks:", " high tide 4") == ["TO"] * 3
+    listed = text.replace("<|do|>", "Clocks: frost 3, high tide 2.\n<|do|>")
+    assert hints_after(listed + "Clocks: frost 3,")[RECORD] == ("high", 8)
+
+
+def test_a_way_that_a_rule_makes_adds_its_direction_to_the_exits() -> None:
+    text = block("so<|of|> Far Cellar east<|of|> leads<|of|> Hall")
+    assert hints_after(text)[TO] == ("Hall", 1)
+    text += "Far Cellar east: Hall.\n"
+    assert hints_after(text + "Far Cellar exits: north,")[TO] == ("east", 1)
 
 
 def test_other_words_than_the_hinted_end_the_hints() -> None:
@@ -377,7 +481,8 @@ def test_nearly_all_that_a_master_says_is_named_by_a_hint() -> None:
 
 # -- values ----------------------------------------------------------------------------------------
 
-tokens = st.lists(st.integers(0, 25), max_size=80)
+MADE = ("article", "end", "newline", "was", "colon", "when", "clock", "field")
+tokens = st.lists(st.integers(0, 31), max_size=80)
 
 
 def read(*parts: list[int]) -> tuple[np.ndarray, np.ndarray, CopyHints]:
@@ -400,9 +505,9 @@ def test_any_tokens_can_be_read(sequence: list[int]) -> None:
     ids, codes, value = read(sequence)
     assert ids.shape == codes.shape == (len(sequence), CHANNELS)
     assert ids.dtype == codes.dtype == np.int64
-    assert ((codes >= 0) & (codes < CODES)).all() and (codes[:, 1:] < 5).all()
+    assert ((codes >= 0) & (codes < CODES)).all() and (codes[:, 1:] < 6).all()
     assert (ids[codes == 0] == 0).all(), "no hint, no id"
-    known = {*sequence, CONFIG.article, CONFIG.end, CONFIG.newline}
+    known = {*sequence, *(getattr(CONFIG, name) for name in MADE)}
     assert set(ids[codes > 0].tolist()) <= known, "a hint was read before, or belongs to a template"
     assert value.tokens == tuple(sequence) and len(value) == len(sequence)
 
@@ -471,7 +576,11 @@ DAMAGED = [f'"bracket": {wrong}' for wrong in ('"14"', "null", "-14", "14.5", "t
 @pytest.mark.parametrize(
     "damaged",
     ["", "[]", "{}", '{"newline": 1}']
-    + [CONFIG.to_metadata()["hints"].replace('"bracket": 14', wrong) for wrong in DAMAGED],
+    + [CONFIG.to_metadata()["hints"].replace('"bracket": 14', wrong) for wrong in DAMAGED]
+    + [
+        CONFIG.to_metadata()["hints"].replace('"capitals": []', f'"capitals": {wrong}')
+        for wrong in ('"A"', "[-1]", "7", "null")
+    ],
 )
 def test_damaged_settings_are_an_error(damaged: str) -> None:
     with pytest.raises(ValueError):

@@ -697,12 +697,17 @@ SENSE_FAULTS: dict[str, tuple[Spoil, str]] = {
     "clock of no turns": (
         rule(then=["clock sails 0"]),
         "the rule 'pull millstone' sets a clock to '0' (in the effect 'clock sails 0'); write 1"
-        " to 999, or off.",
+        " to 200, or off.",
     ),
     "clock of many turns": (
-        rule(then=["clock sails 1000"]),
-        "the rule 'pull millstone' sets a clock to '1000' (in the effect 'clock sails 1000'); "
-        "write 1 to 999, or off.",
+        rule(then=["clock sails 201"]),
+        "the rule 'pull millstone' sets a clock to '201' (in the effect 'clock sails 201'); "
+        "write 1 to 200, or off.",
+    ),
+    "a walker's clock of many turns": (
+        rule(then=["clock miller 10"]),
+        "the rule 'pull millstone' sets a clock to '10' (in the effect 'clock miller 10'); "
+        "write 1 to 9, or off.",
     ),
     "game over": (
         rule(then=["game over"]),
@@ -736,6 +741,18 @@ SENSE_FAULTS: dict[str, tuple[Spoil, str]] = {
         lambda t: t["deeds"].update({"came, saw": 1}),
         "the deed 'came, saw' won't do: a few words without commas, colons or stops, and "
         "without 'becomes', 'moves to' or 'leads to'.",
+    ),
+    "pronoun": (
+        rule(when="push it"),
+        "the rule 'push it' says 'it', which players' words never keep; name it.",
+    ),
+    "pronoun of a person": (
+        rule(when="kiss her"),
+        "the rule 'kiss her' says 'her', which players' words never keep; name it.",
+    ),
+    "a rule named as its author typed it": (
+        rule(when="tie the apron around millstone", again="No."),
+        "the rule 'tie the apron around millstone' has 'again' but not 'once'; add once = true.",
     ),
     "deed like an effect": (
         lambda t: t["deeds"].update({"it becomes late": 1}),
@@ -778,7 +795,7 @@ def test_faults_of_sense(fault: str) -> None:
         rule(when="talk to miller about flour"),
         rule(when=["pull oak door", "shake north door"], **{"in": "Yard"}),
         rule(
-            when="take weeds", then=["clock miller off", "clock sails 999", "Pit up leads to Yard"]
+            when="take weeds", then=["clock miller off", "clock sails 200", "Pit up leads to Yard"]
         ),
         rule(needs=["wax candle is not off", "miller in Yard", "miller not here", "sky here"]),
         rule(needs=["silver cup done", "iron key not in flour bin", "oak door is not locked"]),

@@ -237,9 +237,7 @@ def test_transformers_reads_what_is_written_for_it(tmp_path: Path, layers: int) 
     assert relative(found, answers(model, tokens)) <= 1e-5
     theirs.save_pretrained(tmp_path / "back")
     back = load_model(tmp_path / "back")
-    assert all(
-        torch.equal(t, back.state_dict()[name]) for name, t in model.state_dict().items()
-    )
+    assert all(torch.equal(t, back.state_dict()[name]) for name, t in model.state_dict().items())
 
 
 def test_rwkv7_hf_reads_what_is_written_for_it(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from fakes import cottage
 from tiny import tiny_model
 
 from adventure.master import SHIPPED
-from adventure.master.consistency import read_walk, wiped
 from adventure.master.gamemaster import (
     SEGMENT_TOKENS,
     SEGMENT_TURNS,
@@ -19,6 +18,8 @@ from adventure.master.gamemaster import (
     Position,
     load_network,
 )
+from adventure.master.judged import read_walk
+from adventure.master.subjects import wiped
 from adventure.referee.rules import play, start
 from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import SPECIALS, initial_records, memory_text, pack_text, shown

@@ -393,7 +393,7 @@ def test_states_and_hints_of_another_network_are_refused() -> None:
     tokens, hints = tiny_tokens(1, 3), some_hints(1, 3)
     with pytest.raises(ValueError, match=r"att_x has shape \(2, 1, 128\).* wanted \(2, 1, 32\)"):
         model(tokens, wider.initial_state(), hints=hints)
-    with pytest.raises(ValueError, match=r"codes has shape \(1, 2, 12\)"):
+    with pytest.raises(ValueError, match=rf"codes has shape \(1, 2, {CHANNELS}\)"):
         model(tokens, model.initial_state(), hints=(hints[0], hints[1][:, :2]))
     runner = native.runner_for(model, model.config, "float32", None)
     assert runner is not None

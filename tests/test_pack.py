@@ -120,7 +120,7 @@ HOW = r"look at the quotation marks and brackets before (that line|its end)\."
     [
         (b"\ntitle = '\xff'", r", line 2: this is not UTF-8 text; save it as UTF-8\."),
         ("title = ", rf"(, line 1)?: this is not valid TOML: Invalid value; {HOW}"),
-        ("a = 0\na = 0", rf"(, line 2)?: this is not valid TOML: Cannot overwrite a value; {HOW}"),
+        ("a = 0\na = 0", r", line 2: 'a' stands twice, first on line 1; leave one out\."),
         (f"format = {'9' * 5000}", rf": this is not valid TOML: Exceeds the limit .*; {HOW}"),
         ("format = 1\0", rf", line 1: this is not valid TOML: .*; {HOW}"),
         (f"format = {'[' * 5000}", r" nests its lists or tables too deeply; .*\."),
@@ -138,6 +138,49 @@ HOW = r"look at the quotation marks and brackets before (that line|its end)\."
 def test_files_that_are_no_packs(tmp_path: Path, text: str | bytes, said: str) -> None:
     found = complaint(tmp_path, text)
     assert re.fullmatch(said, found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[[things]]\nname = "a"\nin = "b"\n\nname = "c"\nin = "d"\n',
+            "5: 'name' stands twice in one [[things]], first on line 2; leave one out, or begin "
+            "another [[things]] before it.",
+        ),
+        (
+            '[style]\nvoice = "wry"\n[deeds]\n[style]\n',
+            "4: 'style' stands twice, first on line 1; leave one out.",
+        ),
+        (
+            '[replies]\nwait = "a"\n"wait" = "b"\n',
+            "3: 'wait' stands twice in [replies], first on line 2; leave one out.",
+        ),
+        (
+            '[[rooms]]\n[[rooms]]\nscenery = { x = "a" }\n[rooms.scenery]\ny = "b"\n',
+            "4: 'scenery' stands twice in one [[rooms]], first on line 3; leave one out, or begin "
+            "another [[rooms]] before it.",
+        ),
+        (
+            "rooms = []\n[[rooms]]\n",
+            "2: 'rooms' stands twice, first on line 1; leave one out.",
+        ),
+        (
+            'intro = """\nstart = 1\n"""\nstart = "a"\nstart = "b"\n',
+            "5: 'start' stands twice, first on line 4; leave one out.",
+        ),
+        (
+            "x = { a = 1, a = 2 }\n",
+            "1: this is not valid TOML: Duplicate inline table key 'a'; something stands there "
+            "twice, so leave one out.",
+        ),
+    ],
+    ids=["part", "table", "quoted", "both ways", "list", "prose", "inline"],
+)
+def test_what_stands_twice_is_named_with_both_its_lines(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    assert complaint(tmp_path, text) == f", line {said}"
 
 
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
@@ -363,7 +406,17 @@ KEY_FAULTS = {
     "turns": (
         "turns = 5",
         "turns = 0",
-        "'turns' in the clock 'sails' is 0; it must be a whole number from 1 to 999.",
+        "'turns' in the clock 'sails' is 0; it must be a whole number from 1 to 200.",
+    ),
+    "many turns": (
+        "turns = 5",
+        "turns = 201",
+        "'turns' in the clock 'sails' is 201; it must be a whole number from 1 to 200.",
+    ),
+    "a slow walk": (
+        "every = 4",
+        "every = 10",
+        "'every' in the person 'miller' is 10; it must be a whole number from 1 to 9.",
     ),
     "person of the player": (
         'person = "second"',

@@ -77,14 +77,14 @@ def carried(game: Session) -> set[str]:
 def test_nouns_mean_what_is_at_hand_also_inside_and_as_scenery(loft: Session) -> None:
     assert say(loft, "x window") == "A square of sky.\n"
     assert say(loft, "x ball") == "Rubber.\n"
-    assert say(loft, "x oil") == "Sooty.\nIt is on.\n"
+    assert say(loft, "x oil") == "Sooty.\nAt the moment: on.\n"
     assert say(loft, "x straw") == "Frayed.\n"
     say(loft, "take ball", "put it in chest")
     assert say(loft, "x ball").startswith("Rubber.")  # in hand: the chest is shut
     say(loft, "open chest", "put ball in chest", "close chest", "open chest")
     assert say(loft, "x ball") == "Rubber.\n"
     say(loft, "close chest")
-    assert say(loft, "x ball") == "Which do you mean, the red ball or the blue ball?"
+    assert say(loft, "x ball") == "You can't see the red ball here.\n"  # nobody saw a blue one
 
 
 def test_one_drops_what_one_has_and_takes_what_one_has_not() -> None:
@@ -140,7 +140,7 @@ def test_all_given_worn_and_taken_off(loft: Session) -> None:
     say(loft, "take off all")
     assert "You are wearing nothing." in say(loft, "remove everything")
     assert say(loft, "give all") == "Who do you want to give them to?"
-    assert say(loft, "Bruno").count("Bruno doesn't want it") == 4
+    assert say(loft, "Bruno").count("to Bruno, without success") == 4
     say(loft, "wear straw hat. drop all")
     assert carried(loft) == {"straw hat (worn)"}
 
@@ -177,7 +177,7 @@ RULES: list[dict[str, Any]] = [
 def shed() -> Session:
     jo = {"name": "Jo", "description": "He waits.", "in": "Shed", "route": ["Shed", "Garden"]}
     clock = {"name": "tick", "turns": 1, "running": True, "every": True, "say": "Tick."}
-    changes = {"rules": RULES, "people": [{**jo, "every": 30}], "clocks": [clock]}
+    changes = {"rules": RULES, "people": [{**jo, "every": 9}], "clocks": [clock]}
     world = cottage(**changes, deeds={"pushed it": 7}, start="Shed", hints=["Push.", "Harder."])
     return new_session(world=world)
 
@@ -187,7 +187,7 @@ def shed() -> Session:
     [
         ("x moon. i", 0),  # not understood
         ("x lamp. i", 2),
-        ("x door. i", 1),  # absent
+        ("x green door. i", 1),  # absent
         ("take log. i", 1),  # the author's words, and nothing changed but the clocks
         ("push workbench. i", 1),  # a condition of the author's
         ("take key. push workbench. push it. i", 4),  # told again: no refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from workshop import TESTS, Typewriter, workshop
 
-from adventure.referee.invariants import Reader
+from adventure.referee.invariants import Reader, faults_of
 from adventure.referee.rules import BLIND, RULES, Outcome, first, frozen, play, start
 from adventure.world.pack import make_world
 from adventure.world.parts import World
@@ -115,8 +115,8 @@ def test_a_person_walks_a_round_unless_a_rule_moves_them() -> None:
     answers = [run.type("wait")[1:] for _ in range(12)]
     seen = {turn + 1: line for turn, lines in enumerate(answers) for line in lines}
     boy = "errand boy"
-    assert seen == {4: f"In comes the {boy}.", 8: f"Then the {boy} goes away.",
-                    12: f"In comes the {boy}."}  # fmt: skip
+    come, gone = f"You notice the {boy} arriving.", f"You notice the {boy} leaving."
+    assert seen == {4: come, 8: gone, 12: come}
 
 
 def world_with(**table: object) -> World:
@@ -146,6 +146,31 @@ def test_a_light_lights_a_dark_room_wherever_it_shines_in_it() -> None:
     assert "Low." in turns(world, "go|north", "take|lantern", "look").reply
     gone = turns(world, "go|north", "take|lantern", "go|south", "drop|lantern", "go|north")
     assert gone.reply == " Attic\n It is too dark to see."
+
+
+def test_a_light_that_is_worn_shines_and_its_list_says_so() -> None:
+    lamp = {"name": "lantern", "description": "Tin.", "in": "you", "light": True, "switch": True}
+    world = world_with(things=[{**lamp, "wearable": True}])
+    on = turns(world, "wear|lantern", "on|lantern")
+    assert on.records["You carry"] == ("lantern (lit)",)
+    assert "Low." in turns(world, "wear|lantern", "on|lantern", "go|north").reply
+    assert "Low." in turns(world, "on|lantern", "wear|lantern", "go|north").reply
+    off = turns(world, "on|lantern", "wear|lantern", "off|lantern")
+    assert off.records["You carry"] == ("lantern (worn)",)
+    assert "dark" in turns(world, "on|lantern", "wear|lantern", "off|lantern", "go|north").reply
+    taken_off = turns(world, "wear|lantern", "on|lantern", "remove|lantern")
+    assert taken_off.records["You carry"] == ("lantern (lit)",)
+    worn, lit = turns(world, "wear|lantern"), turns(world, "wear|lantern", "on|lantern")
+    assert not [*faults_of(Reader(world), worn.records, "on|lantern", lit)]
+
+
+def test_a_light_in_or_on_something_or_held_gives_none() -> None:
+    lamp = {"name": "lantern", "description": "Tin.", "light": True, "on": True}
+    plate = {"name": "plate", "description": "Iron.", "in": "Attic", "supporter": True}
+    boy = {"name": "boy", "description": "Ten.", "in": "Attic"}
+    for where, seen in (("plate", False), ("boy", False), ("Attic", True), ("you", True)):
+        world = world_with(things=[{**lamp, "in": where}, plate], people=[boy])
+        assert ("Low." in turns(world, "go|north").reply) == seen, where
 
 
 def test_a_dark_room_that_is_lit_is_headed_by_its_name() -> None:

@@ -224,9 +224,7 @@ def test_a_large_even_vocabulary_is_cut_as_a_small_one() -> None:
 
 def test_penalties_are_their_formulas() -> None:
     row = torch.tensor([2.0, -1.0, 0.5, 3.0])
-    sampler = make_sampler(
-        temperature=0.7, repetition=1.25, frequency=0.3, presence=0.4, decay=0.5
-    )
+    sampler = make_sampler(temperature=0.7, repetition=1.25, frequency=0.3, presence=0.4, decay=0.5)
     seen = written(sampler, [1, 3, 1])
     assert seen.tokens.tolist() == [1, 3] and seen.counts.tolist() == [1 + 0.25, 0.5]
     x = [2.0, -1.0 * 1.25 - 0.3 * 1.25 - 0.4, 0.5, 3.0 / 1.25 - 0.3 * 0.5 - 0.4]

@@ -40,6 +40,7 @@ from adventure.errors import SaveError
 from adventure.play import hold, savefile
 from adventure.play.commands import ELSEWHERE
 from adventure.play.hold import take_hold
+from adventure.play.moments import Moment
 from adventure.play.saves import (
     UNDO_KEPT,
     Saves,
@@ -51,7 +52,7 @@ from adventure.play.saves import (
     save_path,
     write_file,
 )
-from adventure.play.session import Moment, Session
+from adventure.play.session import Session
 
 GAME = [*SOLUTION, "take all", "look", "drop key", "g", "x it", "east", "south", "take it"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,13 +13,10 @@ from tiny import HINTS, relative, tiny_model, tiny_tokens
 from torch import Tensor
 from torch.nn import functional as F
 
-from adventure.errors import TrainError
-from adventure.master import tune
 from adventure.master.corpus import corpus_tokenizer, hint_config, make_group
 from adventure.master.recall import recall_batch
-from adventure.master.tune_options import add_arguments
 from adventure.master.validation import validate
-from engine import load_model
+from engine import headloss
 from engine.copyhints import CHANNELS, CopyHints
 from engine.rwkv.hints import Hints
 from engine.rwkv.network import Network
@@ -246,69 +241,68 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
     assert file.read_bytes() == before
 
 
-# -- the command -----------------------------------------------------------------------------------
+# -- the head -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A vocabulary that is learned quickly, small worlds and short segments."""
-    monkeypatch.setattr(tune, "corpus_tokenizer", lambda vocab: corpus_tokenizer(800, worlds=20))
-    monkeypatch.setattr(tune, "LONGEST", 700)
-    monkeypatch.setattr(tune, "SIZES", ((3, 3),))
-    monkeypatch.setattr(tune, "SAVED_EVERY", 2)
+@pytest.mark.parametrize("hinted", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_head_in_parts_is_the_head_at_once(
+    hinted: bool, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss, hits and every gradient are those of all logits and torch's cross-entropy."""
+    monkeypatch.setattr(headloss, "FEWEST", 5)
+    monkeypatch.setattr(headloss, "PART", {"cpu": 1})
+    model, tokens = tiny_model(hints=hinted, tied=tied).train(), tiny_tokens(2, 24)
+    hints = hints_of(tokens) if hinted else None
+    said = torch.rand(tokens.shape, generator=torch.Generator().manual_seed(1)) < 0.5
+    loss, right = masked_loss(model, tokens, said, hints)
+    (loss * 0.7).backward()
+    parted = gradients(model)
+    logits, _ = model(tokens, model.initial_state(2), hints=hints, select=said)
+    targets = tokens.roll(-1, 1)[said]
+    whole = F.cross_entropy(logits, targets, reduction="sum")
+    (whole * 0.7).backward()
+    assert loss.item() == pytest.approx(whole.item(), rel=1e-6)
+    assert right.tolist() == (logits.argmax(-1) == targets).tolist()
+    for one, other in zip(parted, gradients(model), strict=True):
+        assert relative(one, other) <= 2e-5 or other.norm() < 1e-6
 
 
-def tuned(out: Path, *options: str) -> str:
-    """What `adventure tune` logs."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    sizes = ("--width", "64", "--layers", "1", "--worlds", "1", "--recall", "1")
-    assert tune.run(parser.parse_args(["--out", str(out), *sizes, *options])) == 0
-    return (out / "log.txt").read_text()
+def test_mixed_products_of_the_head_round_gradients_and_not_the_loss() -> None:
+    model = tiny_model().train()
+    h = torch.randn(30, 32, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    targets = tiny_tokens(1, 30)[0]
+    plain, _ = headloss.head_loss(model, h, targets)
+    (exact,) = torch.autograd.grad(plain, h)
+    model.use_mixed()
+    mixed, _ = headloss.head_loss(model, h, targets)
+    (rounded,) = torch.autograd.grad(mixed, h)
+    assert mixed.item() == plain.item()
+    assert 0 < relative(rounded, exact) <= 1e-2
 
 
-def test_a_run_from_the_command_line_stops_and_goes_on(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    log = tuned(out, "--steps", "2")
-    assert "recall 0" in log and "2 steps" in log
-    assert "wrong [" in log and "held-out words, exact turns 0/" in log
-    with pytest.raises(TrainError, match="holds a run already; add --resume"):
-        tuned(out)
-    log = tuned(out, "--resume", "--steps", "3")
-    assert "resumed at step 2" in log
-    seen = [line.split() for line in log.splitlines() if " after " in line]
-    assert [int(words[-2].replace(",", "")) > 0 for words in seen] == [True, True]
-    model = load_model(out / "master.safetensors")
-    assert model.config.hints is not None and model.config.tied
-    assert json.loads((out / "plan.json").read_text())["steps"] == 3
-    (out / "run.pt").write_bytes(b"half")
-    with pytest.raises(TrainError, match=r"run\.pt is damaged"):
-        tuned(out, "--resume")
-    (out / "plan.json").write_text('{"depth": 3}')
-    with pytest.raises(TrainError, match=r"plan\.json is damaged"):
-        tuned(out, "--resume")
-    again = tmp_path / "again"
-    assert "recall" not in tuned(again, "--steps", "1", "--init", str(out / "master.safetensors"))
-    with pytest.raises(TrainError, match="a network of another shape; give its --layers"):
-        tuned(tmp_path / "c", "--init", str(out / "master.safetensors"), "--layers", "2")
+# -- averages -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--width", "65"], "--width is 65; it must be a multiple of 64."),
-        (["--width", "0"], "--width is 0; it must be at least 64."),
-        (["--worlds", "0"], "--worlds is 0; it must be at least 1."),
-        (["--segments", "0"], "--segments is 0; it must be at least 1."),
-        (["--vocab", "100"], "--vocab is 100; it must be at least 512."),
-        (["--steps", "0"], "--steps is 0; it must be at least 1."),
-        (["--resume"], "There is no run to resume in .*; leave out --resume to begin one."),
-        (["--out", "/dev/null/run"], "Can't make the folder /dev/null/run: Not a directory."),
-    ],
-)
-def test_mistakes_on_the_command_line(tmp_path: Path, options: list[str], said: str) -> None:
-    with pytest.raises(TrainError, match=f"^{said}$"):
-        tuned(tmp_path, *options)
+def test_the_average_follows_the_weights_and_comes_back(tmp_path: Path) -> None:
+    one = Trainer(tiny_model().train(), SCHEDULE, ema=0.5)
+    name, weight = next(iter(one.learned.items()))
+    wanted = weight.detach().clone()
+    for step in range(4):
+        one.update([batch(step, one.model)])
+        kept = min(0.5, (1 + step) / (10 + step))
+        wanted = kept * wanted + (1 - kept) * weight.detach()
+    assert relative(one.averaged[name], wanted) <= 1e-6
+    assert relative(one.averaged[name], weight.detach()) > 1e-6
+    one.save(tmp_path / "run.pt", {})
+    two = Trainer(tiny_model(seed=3).train(), SCHEDULE, ema=0.5)
+    two.load(tmp_path / "run.pt")
+    assert all(torch.equal(two.averaged[n], t) for n, t in one.averaged.items())
+    with pytest.raises(ValueError, match="something else is learned"):
+        trainer().load(tmp_path / "run.pt")
+
+
+# -- what a run is made of ---------------------------------------------------------------------
 
 
 def test_recall_asks_for_the_value_of_each_key_once() -> None:
@@ -325,7 +319,7 @@ def test_recall_asks_for_the_value_of_each_key_once() -> None:
 
 def test_turns_are_counted_as_exact_whatever_form_of_a_reply_they_choose() -> None:
     """A stand-in that knows what comes next is right; with one token wrong, in one turn less."""
-    tokenizer = corpus_tokenizer(800, worlds=20)
+    tokenizer = corpus_tokenizer(900, worlds=20)
     hints = hint_config(tokenizer)
     group = make_group(5, 1, tokenizer, hints, (3, 3), 1, 500)
     tokens = torch.from_numpy(group.segments.tokens)

@@ -21,8 +21,9 @@ from adventure.play.carry import carried_over, parts_changed
 from adventure.play.commands import Console
 from adventure.play.loop import run
 from adventure.play.saves import Saves
+from adventure.play.screen import PlainScreen, Screen, Stirred
 from adventure.play.session import Session
-from adventure.play.ui import PlainScreen, RichScreen, Screen, Stirred
+from adventure.play.ui import RichScreen
 from adventure.play.watch import Watch
 from adventure.referee.players import legal_player, walk
 from adventure.referee.rules import play, start

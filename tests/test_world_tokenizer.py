@@ -139,9 +139,7 @@ def test_through_a_file(tmp_path: Path) -> None:
         (7, "7 'zz' 2", "the single byte 0x06 is lacking"),
     ],
 )
-def test_files_that_are_no_vocabularies(
-    tmp_path: Path, number: int, text: str, said: str
-) -> None:
+def test_files_that_are_no_vocabularies(tmp_path: Path, number: int, text: str, said: str) -> None:
     path = a_file(tmp_path)
     lines = path.read_text(encoding="utf-8").split("\n")
     lines[number - 1] = text

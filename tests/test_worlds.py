@@ -13,16 +13,27 @@ from pathlib import Path
 import pytest
 
 from adventure.referee.rules import play, start
-from adventure.world import random_names, random_prose
+from adventure.world import random_grammars, random_names, random_prose, words
 from adventure.world.faults import RESERVED_NAMES, RESERVED_WORDS, faults
-from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
+from adventure.world.generate import LARGER_ROOMS, MOST_ROOMS, TRAIN_ROOMS, random_world
 from adventure.world.parts import OPPOSITE, Thing, World
 from adventure.world.prompt import pack_text
 from adventure.world.random_names import Names
+from adventure.world.random_words import KINDS, wordnet
 from adventure.world.words import WORD_LISTS, Stock, is_held_out
 
 ROOT = Path(__file__).resolve().parents[1]
-PATTERNS = " ".join((*random_prose._PATTERNS, *random_prose._OWN_WAYS))
+GRAMMARS = [
+    text
+    for grammar in random_grammars.STYLES.values()
+    for texts in grammar.values()
+    for text in texts
+]
+PATTERNS = " ".join(
+    (*random_prose._PATTERNS, *random_prose._OWN_WAYS, *random_grammars.WAYS, *GRAMMARS)
+)
+LISTS = (*WORD_LISTS, words.PEOPLE, words.SHAPES, words.KITS, words.STANDS, words.MEALS)
+LISTS += (words.BASES, words.PASTS, words.DOINGS)
 SEEDS = range(60)
 
 
@@ -33,14 +44,14 @@ def worlds() -> list[World]:
 
 def words_of(text: str) -> set[str]:
     """Its words, small; of `keeper's` and `ash-bright` their parts."""
-    words = re.findall(r"[a-z'-]+", text.lower())
+    words = re.findall(r"[a-z'-]+", text.lower().replace("\u2019", "'"))
     parts = (word.strip("-'").removesuffix("'s") for word in words)
     return {part for word in parts for part in ([word] if word in STOCK else word.split("-"))}
 
 
-STOCK = {word.lower() for words in WORD_LISTS for word in words}
-FIXED = words_of(re.sub(r"{.}", "", PATTERNS)) | random_names._OF_RECORDS
-FIXED |= {"of", "behind", "beyond", "under", ""}
+STOCK = {word.lower() for each in LISTS for word in each}
+FIXED = words_of(re.sub(r"{.*?}", "", PATTERNS)) | random_names._OF_RECORDS
+FIXED |= {"of", "behind", "beyond", "under", "an", "and", "", *random_prose.NUMBERS, *OPPOSITE}
 
 
 def drawn_words(world: World) -> set[str]:
@@ -53,28 +64,15 @@ def drawn_words(world: World) -> set[str]:
 def test_the_worlds_of_all_seeds_are_what_they_were(worlds: list[World]) -> None:
     """What was trained and what was measured hangs on them, to the letter."""
     together = hashlib.sha256("".join(map(pack_text, worlds)).encode())
-    assert together.hexdigest()[:16] == "72cf2443ddb8c182"
-
-
-UNTIDY = (
-    "in [deeds]",
-    "but no condition that it would be told for",
-    "never passes",
-    "does nothing when it runs out",
-    "has one state",
-    "is a direction",
-    "a name that is taken",
-    "calls a note on",
-    "notes do; begin it otherwise",
-)
-"""What an author is told of and no rule minds: chance leaves some of it."""
+    assert together.hexdigest()[:16] == "bbfea34dc4144933"
 
 
 def test_what_is_drawn_is_fit_to_play(worlds: list[World]) -> None:
+    """Hardly anything that an author would be told of is left to chance."""
     found = [said for world in worlds for _, said in faults(world)]
-    assert [said for said in found if not any(each in said for each in UNTIDY)] == []
+    assert [said for said in found if "that is read as" not in said] == []
     clean = sum(next(faults(world), None) is None for world in worlds)
-    assert clean > 4, clean
+    assert clean > len(worlds) * 0.95, clean
 
 
 def test_a_seed_gives_the_same_world_in_every_process(worlds: list[World]) -> None:
@@ -107,9 +105,9 @@ def test_held_out_worlds_hold_nothing_else() -> None:
 
 
 def test_each_list_of_words_has_enough_on_both_sides() -> None:
-    for words in WORD_LISTS:
-        held = sum(is_held_out(word) for word in set(words))
-        assert 0 < held < len(set(words)) / 2, words[:3]
+    for each in (*LISTS, *map(wordnet, KINDS)):
+        held = sum(is_held_out(word) for word in set(each))
+        assert 0 < held < len(set(each)) / 2, each[:3]
 
 
 def test_stock_without_a_word_on_its_side_says_so() -> None:
@@ -117,11 +115,11 @@ def test_stock_without_a_word_on_its_side_says_so() -> None:
         Stock(random.Random(0), held_out=not is_held_out("lamp"), pseudo=0).draw(["lamp"])
 
 
-@pytest.mark.parametrize("rooms", [TRAIN_ROOMS, LARGER_ROOMS, (3, 3)])
+@pytest.mark.parametrize("rooms", [TRAIN_ROOMS, (20, MOST_ROOMS), LARGER_ROOMS, (3, 3)])
 def test_size_is_as_asked(rooms: tuple[int, int]) -> None:
     for seed in range(8):
         assert rooms[0] <= len(random_world(seed, rooms=rooms).rooms) <= rooms[1]
-    assert LARGER_ROOMS[0] > TRAIN_ROOMS[1]
+    assert LARGER_ROOMS[0] > MOST_ROOMS > TRAIN_ROOMS[1]
 
 
 def test_worlds_show_everything_that_the_format_has(worlds: list[World]) -> None:
@@ -160,20 +158,17 @@ def test_worlds_show_everything_that_the_format_has(worlds: list[World]) -> None
 def test_no_thing_is_called_as_a_door_s_key_is_noted() -> None:
     """`oak door key: brass key.` and `oak door key: portable.` would be one record."""
     names = Names(random.Random(0), Stock(random.Random(0), held_out=False, pseudo=0))
-    assert all(names._give(name, door=False) for name in ("gate key", "lamp"))
-    assert names._give("oak door", door=True)
-    assert not names._is_free("oak door key", door=False)
-    assert not names._is_free("gate", door=True)
-    assert names._is_free("oak key", door=False) and names._is_free("lamp key", door=False)
-    assert names._is_free("gate", door=False)
+    assert all(names._give(name) for name in ("gate key", "lamp", "oak door"))
+    assert not names._is_free("oak door key") and not names._is_free("lamp holds")
+    assert not names._is_free("gate") and names._is_free("oak key")
 
 
 def test_names_that_are_drawn_leave_out_what_an_author_may_not_use() -> None:
     names = Names(random.Random(0), Stock(random.Random(0), held_out=False, pseudo=0))
     refused = (*RESERVED_NAMES, *(f"red {word}" for word in RESERVED_WORDS))
-    assert not any(names._give(name, door=False) for name in refused)
-    assert not names._give("a" * 41, door=False) and not names._give("north", door=False)
-    assert names._give("red lamp", door=False) and not names._give("red lamp", door=False)
+    assert not any(names._give(name) for name in refused)
+    assert not names._give("b" * 41) and not names._give("north")
+    assert names._give("red lamp") and not names._give("red lamp")
     for seed in range(20):
         parts = random_world(seed, pseudo=0.4).parts
         assert not RESERVED_NAMES & {part.name.lower() for part in parts}

@@ -11,8 +11,8 @@ from fakes import identity, load, new_session
 
 from adventure.play.commands import WON, Console
 from adventure.play.saves import Saves
+from adventure.play.screen import PlainScreen
 from adventure.play.session import Session
-from adventure.play.ui import PlainScreen
 
 SCORES = {
     "lantern": (95, 125),

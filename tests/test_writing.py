@@ -107,9 +107,7 @@ def told(
         (["a", "b"], [], ["a", "b"], ""),
     ],
 )
-def test_stops(
-    pieces: list[bytes | str], stops: list[str], wanted: list[str], stop: str
-) -> None:
+def test_stops(pieces: list[bytes | str], stops: list[str], wanted: list[str], stop: str) -> None:
     texts, point = told(pieces, stops)
     assert (texts, point.stop) == (wanted, stop)
     if stop:

@@ -10,7 +10,9 @@ from engine.copyhints import HintConfig
 from engine.rwkv.config import Config, Ranks
 from engine.rwkv.network import Network
 
-HINTS = HintConfig(**{field.name: 1 + i for i, field in enumerate(fields(HintConfig))})
+HINTS = HintConfig(
+    **{f.name: 1 + i for i, f in enumerate(fields(HintConfig)) if f.name != "capitals"}
+)
 
 
 GENERATIONS = ("2", "3", "4", "5.2", "6", "7")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from adventure.author.lint_search import search_lints
 from adventure.author.lints import lints
 from adventure.author.solve import LIMIT, Found, Solution, solve
 from adventure.errors import PackError, UserError
-from adventure.master import SHIPPED
+from adventure.master import LEARNT, SHIPPED
 from adventure.world.lines import Source
 from adventure.world.pack import find_world, load_world, read_source
 from adventure.world.parts import World
@@ -24,9 +25,6 @@ from engine.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from adventure.author.recall import Recall
-
-LEARNT = 3584
-"""Tokens of a pack and its turns in the longest sample that the game master was trained on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +60,7 @@ class Report:
 
     world: World
     source: Source
+    asked: str
     findings: list[Finding] = field(default_factory=list)
     found: Found | None = None
     recall: Recall | None = None
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> Report:
     """Load a world and look at it from every side that was asked for."""
     place = find_world(args.world)
-    report = Report(load_world(place), read_source(place))
+    report = Report(load_world(place), read_source(place), args.world)
     report.findings += lints(report.world)
     if place.is_dir() and not (place / "tests" / "solution.walk").is_file():
         said = "there is no tests/solution.walk; write the commands that win, one a line"
@@ -133,6 +132,8 @@ def told(report: Report) -> list[str]:
         lines.append(_search_told(report.world, report.found))
     if report.recall:
         lines += report.recall.told()
+    told_by = f"adventure test {shlex.quote(report.asked)} --master"
+    lines.append(f'Whether the game master can play it too, "{told_by}" tells.')
     return lines
 
 

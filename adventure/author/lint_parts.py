@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from adventure.author.findings import Finding, note, warning
 from adventure.author.places import effects
 from adventure.world.compile import blocks_of
+from adventure.world.doing import in_words
 from adventure.world.lines import Place
-from adventure.world.parts import NOWHERE, World, spoken
+from adventure.world.parts import NOWHERE, World, spoken, words_of
+from adventure.world.verbs import BARE_OF
+
+_SLIP = 0.75
+"""How much a word must be like one of a noun's to be taken for it, misspelt."""
 
 
 def part_lints(world: World) -> Iterator[Finding]:
     """Loose ends, none of which keeps a world from being played."""
     yield from _ways(world)
     yield from _words(world)
+    yield from _invented(world)
     yield from _topics(world)
     yield from _unused(world)
     yield from _missing(world)
@@ -66,6 +73,21 @@ def _words(world: World) -> Iterator[Finding]:
         if len(names) > 1:
             alike = ", ".join(map(repr, names))
             yield note("same-first-word", (), f"the names {alike} all begin with {word!r}.")
+
+
+def _invented(world: World) -> Iterator[Finding]:
+    """Commands of the world's own that end like a noun: a name with a slip, or half of one."""
+    nouns = {word: name for name in world.names for word in words_of(name) if len(word) > 3}
+    for i, rule in enumerate(world.rules):
+        for do in rule.commands:
+            first, *others = words_of(do)
+            if "|" in do or do in BARE_OF or not others:
+                continue
+            like = get_close_matches(others[-1], nouns, 1, _SLIP)
+            if like:
+                said = f"the rule {in_words(do, world)!r} is about no noun, so only these words"
+                said += f" are understood; did you mean '{first} {nouns[like[0]]}'?"
+                yield warning("invented-verb", ("rules", i, "when"), said)
 
 
 def _topics(world: World) -> Iterator[Finding]:

@@ -72,7 +72,8 @@ def _things(world: World, reach: Reach) -> Iterator[Finding]:
 
 def _rules(world: World, relaxed: Relaxed, reach: Reach) -> Iterator[Finding]:
     names: dict[Place, str] = {
-        ("rules", i): f"the rule {in_words(rule.first)!r}" for i, rule in enumerate(world.rules)
+        ("rules", i): f"the rule {in_words(rule.first, world)!r}"
+        for i, rule in enumerate(world.rules)
     }
     names |= {("clocks", i): f"the clock {c.name!r}" for i, c in enumerate(world.clocks)}
     places = rule_places(world)
@@ -134,7 +135,7 @@ def _refusals(world: World, relaxed: Relaxed, reach: Reach) -> Iterator[Finding]
                 continue
             failing = against(facts, need, key + " or" * j, rule.in_, [])
             if failing is None or (isinstance(failing, tuple) and not reach.possible(failing)):
-                said = f"the rule {in_words(key)!r} has words for when '{text}' fails"
+                said = f"the rule {in_words(key, world)!r} has words for when '{text}' fails"
                 said += ", and it never does; leave them out."
                 yield note("refusal-never-told", ("rules", i, "needs"), said)
 

@@ -1,209 +1,237 @@
 """The consistency benchmark (`adventure eval`): a master plays, the referee judges. No training.
 
-Self-fed: what the master said is what it goes on from. Each reply is judged twice: against the true
-history, and against the world that the master's own records described just before the turn; the
-second is what a player perceives once something has gone wrong.
+docs/CONSISTENCY.md says what is measured. Games don't depend on one another, so several processes
+may share them: a game's commands, questions and figures are functions of its seed and the weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import random
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from adventure.errors import TrainError
 from adventure.master import SHIPPED
-from adventure.master.consistency_options import PLAYERS
-from adventure.master.gamemaster import GameMaster, Position, load_network
-from adventure.master.report import WINDOWS, Report
-from adventure.play.session import Session
-from adventure.referee.forms import forms_of
-from adventure.referee.master import RefereeMaster
-from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
-from adventure.referee.rules import Outcome, play, start
-from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
-from adventure.world.pack import find_world, load_world
-from adventure.world.parts import World
-from adventure.world.prompt import Records, record_line
-from engine.copyhints import CopyHints
+from adventure.master.gamemaster import GameMaster, load_network
+from adventure.master.games import Game
+from adventure.master.judged import WALK, seats_of, sources_of, swaps
+from adventure.master.report import WINDOWS, Report, merged
+from adventure.master.runs import Score, read_run, record_scores
+from adventure.master.segments import Latent, MemoryUse
+from adventure.master.subjects import NetworkSubject
+from adventure.master.tables import table
 from engine.rwkv.network import Network
-from engine.rwkv.state import State
 from engine.tokenizer import AnyTokenizer
 
-EVAL_SEED = 77_000_000
-"""Worlds judged here are drawn from seeds that training never uses."""
+Reports = dict[str, Report]
+"""What games are counted under -> their report: a world's name, with ` walk` for its walk."""
+_LONGEST = WINDOWS[-1][1]
+
+
+@dataclass
+class Judgement:
+    """All reports of one run; about: its options, in words."""
+
+    about: dict[str, Any]
+    reports: Reports = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def whole(self) -> Report:
+        """Of all games together, but for walks where there was other play too."""
+        played = [r for row, r in self.reports.items() if not row.endswith(WALK)]
+        return merged(played or self.reports.values())
+
+    def figures(self) -> dict[str, Any]:
+        """As plain numbers; `rows` only where there are several."""
+        figures = {**self.about, "seconds": round(self.seconds, 1), **self.whole.figures()}
+        if len(self.reports) > 1:
+            figures["rows"] = {row: report.figures() for row, report in self.reports.items()}
+        return figures
+
+    def scores(self) -> Iterator[Score]:
+        """As the file of training runs keeps them: all games, and each row where there are many."""
+        rows = {str(self.about["worlds"]): self.whole}
+        rows |= self.reports if len(self.reports) > 1 else {}
+        for what, report in rows.items():
+            for window, tally in report.windows.items():
+                n = tally.judged
+                yield Score(what, window, tally.exact / n, tally.own / n, n)
 
 
 def run(args: argparse.Namespace) -> int:
     """Play and judge; prints the table. Raises UserError on the user's mistakes."""
     _check(args)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    model, tokenizer = load_network(Path(args.model) if args.model else SHIPPED)
-    world = load_world(find_world(args.world)) if args.world else None
-    if args.walk:
-        if world is None:
-            raise TrainError("--walk needs --world: the world in which the commands are given.")
-        args.walk = read_walk(Path(args.walk), world)
-        args.player, args.games, args.turns = "walk", 1, len(args.walk)
-    report = judge(model, tokenizer, args, world)
-    if args.json:
-        print(json.dumps(report.figures(), indent=1))
+    if args.flat:
+        from adventure.master.flat import run as run_flat
+
+        return run_flat(args)
+    if args.graph:
+        from adventure.master.graphs import check_graph
+
+        check_graph(Path(args.graph))  # before an hour of play, not after
+    if args.of_run is not None:
+        read_run(args.db, args.of_run)  # likewise
+    judgement = judge_all(args)
+    if args.of_run is not None:
+        record_scores(args.db, args.of_run, judgement.scores())
+    if args.graph:
+        from adventure.master.graphs import draw
+
+        draw(judgement.about, judgement.whole, Path(args.graph))
+    if args.json and put_json(args.json, judgement.figures()):
         return 0
-    print("\n".join([report.table(), *report.first_errors[: args.errors]]))
+    print(table(judgement.about, judgement.seconds, judgement.whole, judgement.reports))
+    for error in judgement.whole.first_errors[: args.errors]:
+        print(error)
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.games < 1 or args.random < 0 or args.threads < 0:
-        raise TrainError("--games must be at least 1, --random and --threads at least 0.")
-    if not 1 <= args.turns <= WINDOWS[-1][1]:
-        raise TrainError(f"--turns is {args.turns}; it must be from 1 to {WINDOWS[-1][1]}.")
+    if args.games < 1 or min(args.random, args.threads, args.probes) < 0 or args.workers < 1:
+        raise TrainError(
+            "--games and --workers must be at least 1, --random, --threads and --probes at least 0."
+        )
+    if not 1 <= args.turns <= _LONGEST:
+        raise TrainError(f"--turns is {args.turns}; it must be from 1 to {_LONGEST}.")
+    if args.walk and not args.world:
+        raise TrainError("--walk needs --world: the world in which the commands are given.")
+    games = 1 if args.walk else args.games
+    if swaps(args.wipe) and games < 2 * len(sources_of(args)):
+        raise TrainError(
+            f"--wipe {args.wipe} needs two games in every world, and of all together there are "
+            f"{games}; give more games, or fewer worlds (--random)."
+        )
 
 
-def read_walk(file: Path, world: World) -> list[str]:
-    """The canonical commands of a game, played as it is typed, by the rules; `#` begins a comment.
-
-    Raises TrainError for a file that can't be read, or holds no command.
-    """
-    try:
-        typed = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainError(f"Can't read the walk {file}: {error}.") from error
-    master = RefereeMaster(world)
-    session = Session(world, cast(Any, master), cast(Any, master.opening()))
-    for text in typed:
-        if text and not text.startswith("#"):
-            for _ in session.play(text):
-                pass
-    if not len(session.transcript):
-        raise TrainError(f"The walk {file} holds no command; write one a line.")
-    return [turn.line for turn in session.transcript]
+def memory_of(args: argparse.Namespace, model: Network) -> MemoryUse:
+    """What the options leave of a master's memory. Raises TrainError where it has no such thing."""
+    wanted = f"--wipe {args.wipe}" if args.wipe in ("latent", "latent-swap") else ""
+    wanted = f"--latent {args.latent}" if args.latent != "on" else wanted
+    if wanted and model.memory is None:
+        raise TrainError(f"{wanted} needs a network with a latent memory, and this one has none.")
+    if args.start == "replay" and model.config.hints is None:
+        raise TrainError("--start replay needs a network with copy hints, and this one has none.")
+    latent: Latent = "zeroed" if args.wipe == "latent" else args.latent
+    return MemoryUse(args.wipe != "words", latent, args.start)
 
 
-@dataclass
-class Game:
-    """One game being judged: what is true, and what the master goes on from."""
+def judge_all(args: argparse.Namespace) -> Judgement:
+    """Judge by as many processes as were asked for. Raises UserError."""
+    judgement, began = Judgement(_about(args)), time.time()
+    if args.workers == 1:
+        judgement.reports = _judge_part(args, 0, 1)
+    else:
+        with ProcessPoolExecutor(args.workers, get_context("spawn")) as pool:
+            parts = [
+                pool.submit(_judge_part, args, part, args.workers) for part in range(args.workers)
+            ]
+            judgement.reports = together([part.result() for part in parts])
+    order = [row for s in sources_of(args) for row in (s.row + WALK, s.row)]
+    found = judgement.reports
+    judgement.reports = {row: found[row] for row in dict.fromkeys(order) if row in found}
+    judgement.seconds = time.time() - began
+    return judgement
 
-    world: World
-    master: GameMaster
-    player: Player
-    rng: random.Random
-    truth: Records
-    position: Position
-    first_wrong: int = 0
-    played: int = 0
-    over: bool = False
+
+def together(parts: Sequence[Reports]) -> Reports:
+    """What several processes have counted, row by row."""
+    rows = dict.fromkeys(row for reports in parts for row in reports)
+    return {row: merged(reports[row] for reports in parts if row in reports) for row in rows}
+
+
+def _about(args: argparse.Namespace) -> dict[str, Any]:
+    what = args.world or f"random, held-out {args.held_out}"
+    what = "all that are shipped" if args.packs else what
+    what = f"{len(args.textworld)} of TextWorld's" if args.textworld else what
+    about = {"worlds": what, "player": "walk" if args.walk else args.player}
+    about |= {"games": args.games, "seed": args.seed}
+    about |= {"model": args.model} if args.model else {}
+    about |= {"endings": "avoided"} if args.no_endings else {}
+    about |= {"latent memory": args.latent} if args.latent != "on" else {}
+    about |= {"segments": args.start} if args.start != "opening" else {}
+    return about | ({"wiped": args.wipe} if args.wipe else {})
+
+
+def _judge_part(args: argparse.Namespace, part: int, parts: int) -> Reports:
+    torch.set_num_threads(args.threads or torch.get_num_threads())
+    model, tokenizer = load_network(Path(args.model) if args.model else SHIPPED)
+    return judge(model, tokenizer, args, part, parts)
 
 
 def judge(
-    model: Network, tokenizer: AnyTokenizer, args: argparse.Namespace, world: World | None
-) -> Report:
-    """Play args.games games of args.turns turns in step, and count."""
-    report, began = Report(), time.time()
-    what = args.world or f"random, held-out {args.held_out}"
-    report.about = {"worlds": what, "player": args.player, "games": args.games, "seed": args.seed}
-    if args.wipe:
-        report.about["wiped before every turn"] = args.wipe
-    games = _make_games(model, tokenizer, args, world)
-    for turn in range(1, args.turns + 1):
-        live = [g for g in games if not g.over]
+    model: Network, tokenizer: AnyTokenizer, args: argparse.Namespace, part: int = 0, parts: int = 1
+) -> Reports:
+    """Play the games that are this part's, a turn of each in step, and count."""
+    reports: Reports = {}
+    pairs = [*_games(model, tokenizer, args, part, parts, reports)]
+    began = time.time()
+    for turn in range(1, _LONGEST + 1):
+        live = [(game, other) for game, other in pairs if not game.done]
         if not live:
             break
-        _one_turn(live, turn, report, args.wipe)
-        if not args.json and turn % 50 == 0:
-            exact, seconds = report.exact["all"] / report.turns["all"], time.time() - began
-            print(f"turn {turn}: {exact:.2%} exact so far, {seconds:.0f} s", file=sys.stderr)
-    report.survival = [(g.first_wrong or g.played, bool(g.first_wrong)) for g in games]
-    report.seconds = time.time() - began
-    return report
+        for game, other in live:
+            game.step(other)
+        if not part and turn % 50 == 0:
+            so_far = merged(reports.values()).turns
+            share, seconds = so_far.exact / so_far.judged, time.time() - began
+            print(f"turn {turn}: {share:.2%} exact so far, {seconds:.0f} s", file=sys.stderr)
+    return reports
 
 
-def _make_games(
-    model: Network, tokenizer: AnyTokenizer, args: argparse.Namespace, world: World | None
-) -> list[Game]:
-    count = args.random or args.games
-    if world:
-        worlds = [world]
-    else:
-        rooms = LARGER_ROOMS if args.held_out == "sizes" else TRAIN_ROOMS
-        first, what = EVAL_SEED + 100_000 * args.seed, args.held_out
-        worlds = [
-            random_world(first + i, what == "words", rooms, features=what == "features")
-            for i in range(count)
+def _games(
+    model: Network,
+    tokenizer: AnyTokenizer,
+    args: argparse.Namespace,
+    part: int,
+    parts: int,
+    reports: Reports,
+) -> Iterator[tuple[Game, Game | None]]:
+    """This part's games, each with the one whose memory a control hands over, if there is one."""
+    sources = sources_of(args)
+    whole = len(sources) >= parts or swaps(args.wipe)  # worlds are shared out, not their games
+    memory = memory_of(args, model)
+    for place, source in enumerate(sources):
+        if whole and place % parts != part:
+            continue
+        world, walk = source.load()
+        subject = NetworkSubject(GameMaster(model, tokenizer, world, memory=memory), args.wipe)
+        games = [
+            Game(
+                subject,
+                reports.setdefault(seat.row, Report()),
+                seat.player,
+                seat.seed,
+                seat.turns,
+                probes=args.probes,
+                endings=seat.walks or not args.no_endings,
+                again=not seat.walks,
+            )
+            for number, seat in enumerate(seats_of(args, source.row, walk, place, len(sources)))
+            if whole or number % parts == part
         ]
-    masters = [GameMaster(model, tokenizer, w) for w in worlds]
-    players = PLAYERS if args.player == "all" else (args.player,)
-    steps = iter(args.walk or ())
-    made: dict[str, Callable[[], Player]] = {
-        "walk": lambda: lambda *_: next(steps),
-        "legal": lambda: legal_player,
-        "goal": GoalPlayer,
-        "curious": CuriousPlayer,
-    }
-    games = []
-    for i in range(args.games):
-        world, master = worlds[i % len(worlds)], masters[i % len(worlds)]
-        player, rng = made[players[i % len(players)]](), random.Random(f"game-{args.seed}-{i}")
-        games.append(Game(world, master, player, rng, start(world), master.opening()))
-    return games
+        for i, game in enumerate(games):
+            yield game, games[i - 1] if swaps(args.wipe) else None
 
 
-def wiped(position: Position, what: str | None) -> Position:
-    """A control: the position with a state of zeros, or with nothing for the hints to look into."""
-    state = position.state
-    if what == "state":
-        zeros = {name: torch.zeros_like(tensor) for name, tensor in state.tensors.items()}
-        state = State(zeros, state.hints)
-    elif what == "hints" and state.hints is not None:
-        state = State(state.tensors, tuple(CopyHints.start(h.config) for h in state.hints))
-    return dataclasses.replace(position, state=state)
-
-
-def _one_turn(live: Sequence[Game], turn: int, report: Report, wipe: str | None) -> None:
-    lines = [g.player(g.world, g.truth, g.rng) for g in live]
-    told = live[0].master.play_batch([wiped(g.position, wipe) for g in live], lines)
-    for game, line, (reply, said, position) in zip(live, lines, told, strict=True):
-        outcome = play(game.world, game.truth, line, forms_of(said))
-        wanted = outcome.reply + "\n"
-        exact = reply == wanted
-        own = exact or reply == _by_own_records(game, line, said)
-        report.note(turn, _kind(outcome), exact, own)
-        if not exact and not game.first_wrong:
-            game.first_wrong = turn
-            report.first_errors.append(_describe(turn, line, outcome, reply, said))
-        game.played = turn
-        game.truth = outcome.records
-        game.position = game.master.settle(position)
-        game.over = outcome.records["Game"][0] != "on"
-
-
-def _kind(outcome: Outcome) -> str:
-    """Lists that are empty are a kind of their own: boilerplate must not pass for memory."""
-    for kind, key in (("inventory: carry", "You carry"), ("deeds: deeds", "Deeds")):
-        if outcome.kind.startswith(kind) and record_line(key, ()) in outcome.lines:
-            return f"{outcome.kind} (empty)"
-    return outcome.kind
-
-
-def _by_own_records(game: Game, line: str, said: list[str]) -> str | None:
-    """What the referee would have said in the world as the master's own records describe it."""
+def put_json(where: str, figures: Any) -> bool:
+    """To a file, or printed for `-`; whether that is all that is to be printed. Raises TrainError
+    where the file can't be written."""
+    text = json.dumps(figures, indent=1) + "\n"
+    if where == "-":
+        print(text, end="")
+        return True
     try:
-        return play(game.world, game.position.records, line, forms_of(said)).reply + "\n"
-    except (KeyError, IndexError, ValueError):  # they may say anything
-        return None
-
-
-def _describe(turn: int, line: str, outcome: Outcome, reply: str, said: list[str]) -> str:
-    wanted = "\n".join((*outcome.lines, f"| {outcome.reply}"))
-    got = "\n".join((*said, f"| {reply}"))
-    return f"\n-- turn {turn}: {line} [{outcome.kind}]\nwanted:\n{wanted}\ngot:\n{got}"
+        Path(where).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TrainError(f"Can't write {where}: {error.strerror or error}.") from error
+    return False

@@ -87,6 +87,15 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         at=single(" At"),
         article=single(" the"),
         bracket=single(" ("),
+        new=single(" new"),
+        was=single(" was"),
+        clock=single(" clock"),
+        leads=single(" leads"),
+        clocks=single(" Clocks"),
+        zero=single(" 0"),
+        capitals=tuple(
+            i for i in range(tokenizer.vocab) if tokenizer.decode([i]).lstrip(" ")[:1].isupper()
+        ),
         **{name: single(token) for name, token in zip(marks, MARKS.values(), strict=True)},
     )
 
@@ -271,7 +280,7 @@ def corpus_tokenizer(vocab: int, worlds: int = 1500, seed: int = 1) -> Tokenizer
                     yield "\n".join(marked(f" {t}") for t in templates)
         scripts = "if so say end usual here carried in is not becomes moves to leads go deed"
         yield f" {scripts} clock game" * 50
-        yield "\n At:\n (lit)\n (worn)\n the" * 300
+        yield "\n At:\n Clocks: 0\n (lit)\n (worn)\n the new was leads" * 300
         for word in stock:
             yield f" {word}" * 20 + f" {word.capitalize()}" * 6
 

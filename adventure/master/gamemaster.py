@@ -20,32 +20,33 @@ import torch
 from torch import Generator, Tensor
 
 from adventure.master import SHIPPED
+from adventure.master.position import Position, TurnStart, from_parts, to_parts
+from adventure.master.segments import MemoryUse, first_memory, next_segments
+from adventure.world.free import free_text
 from adventure.world.parts import World
 from adventure.world.prompt import (
     END,
     PROTOCOL,
     SAY,
-    Records,
     changed_keys,
     command_text,
     initial_records,
-    memory_text,
     pack_text,
     parse_record,
 )
 from engine.checkpoint import load_model
 from engine.errors import SnapshotError
-from engine.generate import decode, decode_batch, prefill
+from engine.generate import decode, decode_batch, prefill, prefill_rows
 from engine.rwkv.network import Network
 from engine.rwkv.state import State
 from engine.sampler import Sampler, make_sampler
-from engine.snapshot import Snapshot
 from engine.tokenizer import AnyTokenizer, StreamDecoder, open_tokenizer
 
 SEGMENT_TOKENS = 1400
 """A segment ends after either: what an author tells at length takes fewer turns."""
 SEGMENT_TURNS = 12
-"""Turns in a segment; the next one starts from the opening and the memory in words."""
+"""Turns in a segment; the next one starts from the opening and the memory."""
+USUAL_MEMORY = MemoryUse()
 LONGEST_REPLY = 2000
 """Tokens, hidden ones included: more than a rule's words, an arrival and a clock's words take, each
 of them up to 1,200 characters. Only a network that has lost the thread comes to it."""
@@ -55,28 +56,6 @@ def load_network(file: Path = SHIPPED) -> tuple[Network, AnyTokenizer]:
     """A checkpoint and its tokenizer. Raises UserError where one is missing or they don't fit."""
     model = load_model(file)
     return model, open_tokenizer(file, model.config.vocab)
-
-
-@dataclass(frozen=True, eq=False)
-class Position:
-    """All that a game master needs to go on from here exactly.
-
-    state (batch 1), logits (V,) after the last token read, records: the latest under every key,
-    changed: keys that have changed since the opening, in order of last change, turns: played in
-    this segment, tokens: said in it.
-    """
-
-    state: State
-    logits: Tensor
-    records: Records
-    changed: tuple[str, ...] = ()
-    turns: int = 0
-    tokens: int = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether the game has ended."""
-        return self.records.get("Game", ("on",))[0] != "on"
 
 
 @dataclass(frozen=True)
@@ -97,17 +76,23 @@ class GameMaster:
         world: World,
         sampler: Sampler | None = None,
         weights: str = "",
+        memory: MemoryUse = USUAL_MEMORY,
     ) -> None:
+        """Raises ValueError where `memory` reads turns again that no copy hints keep."""
+        if memory.kept and model.config.hints is None:
+            raise ValueError("only a network with copy hints keeps the turns to be read again")
         self.model, self.tokenizer, self.world = model, tokenizer, world
         self.sampler = sampler or make_sampler()
-        self.weights = weights
-        self.prompt = pack_text(world)
+        self.weights, self.memory = weights, memory
+        self.prompt = pack_text(world) if model.config.hints else free_text(world)
         self.say, self.end = tokenizer.id_of(SAY), tokenizer.id_of(END)
         self._opening: Position | None = None
 
     def of(self, world: World) -> GameMaster:
         """The same network as the master of another world."""
-        return GameMaster(self.model, self.tokenizer, world, self.sampler, self.weights)
+        return GameMaster(
+            self.model, self.tokenizer, world, self.sampler, self.weights, self.memory
+        )
 
     # -- the world's opening ---------------------------------------------------------------------
 
@@ -122,15 +107,17 @@ class GameMaster:
             cached = None
             if cache_dir and self.weights:
                 cached = cache_dir / f"{self.opening_hash}.opening"
-            self._opening = self._read_opening(cached) if cached else None
-            if self._opening is None:
+            made = self._read_opening(cached) if cached else None
+            if made is None:
                 tokens = torch.tensor([self.tokenizer.encode(self.prompt)])
                 logits, state = prefill(
                     self.model, tokens, self.model.initial_state(1), progress=progress
                 )
-                self._opening = Position(state, logits[0], initial_records(self.world))
+                memory = first_memory(self.model, self.memory)
+                made = Position(state, logits[0], initial_records(self.world), memory=memory)
                 if cached:
-                    self._write_opening(cached, self._opening)
+                    self._write_opening(cached, made)
+            self._opening = made
         return self._opening
 
     @property
@@ -139,12 +126,15 @@ class GameMaster:
         the types and device that the network computes with."""
         kind = self.model.emb.weight
         how = f"{PROTOCOL} {self.model.weights} {kind.dtype} {kind.device.type}"
+        if self.model.memory and self.memory.latent == "off":
+            how += " no latent memory"
         parts = (self.weights, self.tokenizer.hash, self.prompt, how)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
     def begin_from(self, opening: Position) -> None:
         """Take an opening that was made elsewhere, by these weights and from this text."""
-        self._opening = opening
+        memory = first_memory(self.model, self.memory)
+        self._opening = dataclasses.replace(opening, memory=memory)
 
     def _read_opening(self, file: Path) -> Position | None:
         """A cache that can't be used, for whatever reason, is as good as none: it is made anew."""
@@ -181,18 +171,13 @@ class GameMaster:
     def _asked(self, line: str) -> Tensor:
         return torch.tensor([self.tokenizer.encode(command_text(line))])  # (1, T)
 
-    def settle(self, position: Position) -> Position:
-        """End the segment if it is full: go on from the opening and the memory in words."""
-        short = position.turns < SEGMENT_TURNS and position.tokens < SEGMENT_TOKENS
-        if short or position.over:
-            return position
-        opening = self.opening()
-        text = memory_text(position.records, position.changed)
-        if not text:
-            return dataclasses.replace(opening, records=position.records)
-        tokens = torch.tensor([self.tokenizer.encode(text)])
-        logits, state = prefill(self.model, tokens, opening.state)
-        return Position(state, logits[0], position.records, position.changed)
+    def settle(self, position: Position, memory: Tensor | None = None) -> Position:
+        """End the segment if it is full, and begin the next one (see segments.py).
+
+        memory: (M, C), a latent memory to begin it with in place of the one that was written.
+        """
+        given = None if memory is None else memory.unsqueeze(0)
+        return settle_batch([self], [position], given)[0]
 
     def after(
         self, position: Position, state: State, logits: Tensor, lines: Sequence[str], told: int
@@ -208,7 +193,12 @@ class GameMaster:
                 records[record[0]] = record[1]
         changed = tuple(changed_keys(list(position.changed), position.records, records))
         turns, tokens = position.turns + 1, position.tokens + told
-        return Position(state, logits, records, changed, turns, tokens)
+        recent = position.recent
+        if kept := self.memory.kept:
+            at = len(position.state.hints[0]) if position.state.hints else 0
+            start = TurnStart(position.records, position.changed, at)
+            recent = (*recent, start)[-kept:]
+        return Position(state, logits, records, changed, turns, tokens, position.memory, recent)
 
     def play_batch(
         self, positions: Sequence[Position], lines: Sequence[str]
@@ -217,26 +207,24 @@ class GameMaster:
 
         A turn that was lost (see `Turn.lost`) leaves its position as it was.
         """
-        read = [
-            prefill(self.model, self._asked(line), position.state)
-            for line, position in zip(lines, positions, strict=True)
-        ]
+        asked = [self.tokenizer.encode(command_text(line)) for line in lines]
+        state = State.stack([position.state for position in positions])
         written = decode_batch(
             self.model,
-            torch.cat([row for row, _ in read]),
-            State.stack([state for _, state in read]),
+            *prefill_rows(self.model, asked, state),
             make_sampler(),
             stop={self.end},
             limit=LONGEST_REPLY,
         )
         return [
-            self._finished(position, row.tokens, row.state, row.logits)
+            self.finished(position, row.tokens, row.state, row.logits)
             for position, row in zip(positions, written, strict=True)
         ]
 
-    def _finished(
+    def finished(
         self, position: Position, told: list[int], state: State, logits: Tensor
     ) -> tuple[str, list[str], Position]:
+        """(reply, record lines, position) of a turn in which these tokens were told."""
         at = told.index(self.say) if self.say in told else len(told)
         lines = self.tokenizer.decode(told[:at]).splitlines()
         visible = [t for t in told[at + 1 :] if t != self.end]
@@ -251,37 +239,39 @@ class GameMaster:
         self, position: Position
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What a file has to hold for `position_from_parts` to rebuild it bit for bit."""
-        extra = {
-            "records": {key: list(items) for key, items in position.records.items()},
-            "changed": list(position.changed),
-            "turns": position.turns,
-            "tokens": position.tokens,
-        }
-        return Snapshot(position.state, position.logits, extra=extra).to_tensors()
+        return to_parts(position, self.memory.latent_of(self.model))
 
     def position_from_parts(
         self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
     ) -> Position:
         """Rebuild a position. Raises SnapshotError where the parts don't fit this network."""
-        snapshot = Snapshot.from_tensors(tensors, meta)
-        wanted = self.model.initial_state(1)
-        shapes = {name: t.shape for name, t in wanted.tensors.items()}
-        found = {name: t.shape for name, t in snapshot.state.tensors.items()}
-        foreign = (snapshot.state.hints is None) != (wanted.hints is None)
-        if shapes != found or foreign or snapshot.logits.shape != (self.model.config.vocab,):
-            raise SnapshotError(
-                "The saved state has the shape of another network; use the model it was made with."
-            )
-        extra = snapshot.extra
-        try:
-            records = {key: tuple(items) for key, items in extra["records"].items()}
-            changed = tuple(key for key in extra["changed"] if key in records)
-            turns, tokens = int(extra["turns"]), int(extra["tokens"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SnapshotError(
-                "The saved position lacks its records; use another copy."
-            ) from error
-        return Position(snapshot.state, snapshot.logits, records, changed, turns, tokens)
+        return from_parts(tensors, meta, self.model, self.memory.latent_of(self.model))
+
+
+def settle_batch(
+    masters: Sequence[GameMaster], positions: Sequence[Position], memory: Tensor | None = None
+) -> list[Position]:
+    """`GameMaster.settle` of many games in step, whose masters have one network and one use of it.
+
+    memory: (G, M, C), a latent memory for each game.
+    """
+    full = [
+        row
+        for row, p in enumerate(positions)
+        if (p.turns >= SEGMENT_TURNS or p.tokens >= SEGMENT_TOKENS) and not p.over
+    ]
+    settled = list(positions)
+    if full:
+        one = masters[full[0]]
+        begun = next_segments(
+            *(one.model, one.tokenizer, one.memory),
+            [masters[row].opening() for row in full],
+            [positions[row] for row in full],
+            None if memory is None else memory[full],
+        )
+        for row, position in zip(full, begun, strict=True):
+            settled[row] = position
+    return settled
 
 
 class Turn:

@@ -1,6 +1,6 @@
-"""Training the game master (`adventure tune`): recall warm-up, then transcripts; can be resumed.
+"""Training the game master (`adventure tune`): what a run is, and its batches, made by the referee.
 
-Knows corpus and trainer; how the network works is the engine's affair.
+Knows plans and the corpus; training.py has the steps themselves.
 """
 
 from __future__ import annotations
@@ -8,89 +8,148 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import multiprocessing
+import multiprocessing.connection
+import os
 import random
-import time
+import signal
+import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, fields
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import get_args
 
 import torch
 
 from adventure.errors import TrainError
+from adventure.master.chains import Batch, Chain, Words, make_chain
 from adventure.master.corpus import Group, corpus_tokenizer, hint_config, make_group
-from adventure.master.recall import recall_batch
+from adventure.master.starting import check_marks
+from adventure.master.training import Corpus, Training
 from adventure.master.tune_options import Plan
-from adventure.master.validation import hints_of, row_of, validate
-from engine.checkpoint import load_model, save_model
-from engine.copyhints import CHANNELS, HintConfig
-from engine.rwkv.config import Config
-from engine.rwkv.network import Network
-from engine.tokenizer import Tokenizer
-from engine.train import Schedule, Trainer, masked_loss, read_opening
+from adventure.world.generate import MOST_ROOMS
+from engine.adapters import merge_part
+from engine.checkpoint import inspect, save_model, weights_hash
+from engine.copyhints import HintConfig
+from engine.tokenizer import Tokenizer, open_tokenizer
 
 LONGEST = 1600  # tokens of a segment
-SIZES = ((3, 4), (4, 6), (6, 9), (8, 12))
-"""Room counts."""
-AHEAD = 8  # batches made before they are needed
+SIZES = ((3, 4), (4, 6), (6, 9), (8, 12), (12, 20), (20, MOST_ROOMS))
+WEIGHTS = (21.5, 21.5, 21.5, 21.5, 10, 4)
+"""Room counts, and how many in a hundred worlds have them."""
+AHEAD = 8  # batches made before they are needed, at least
 VALIDATION_SEED = 999_983  # of worlds that no run trains on
-SAVED_EVERY = 250  # steps
+VALIDATED = 24  # worlds
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run ended or its time is up. Raises TrainError on the user's mistakes."""
     _check(args)
     torch.set_num_threads(args.threads)
+    if args.merge:
+        return _merge(args)
     out = Path(args.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        plan = _resumed_plan(args, out) if args.resume else _new_plan(args, out)
+        _write(out / "plan.json", json.dumps(asdict(plan)))
     except OSError as error:
         raise TrainError(f"Can't make the folder {out}: {error.strerror}.") from error
-    if args.resume:
-        if not (out / "plan.json").is_file():
-            raise TrainError(
-                f"There is no run to resume in {out}; leave out --resume to begin one."
-            )
-        try:
-            plan = Plan(**json.loads((out / "plan.json").read_text()))
-        except (OSError, TypeError, ValueError) as error:
-            file = out / "plan.json"
-            raise TrainError(f"{file} is damaged ({error}); begin a new run with --out.") from error
-        plan.steps = args.steps or plan.steps
-    else:
-        if (out / "run.pt").exists():
-            raise TrainError(f"{out} holds a run already; add --resume, or choose another --out.")
-        args.steps = args.steps or Plan.steps
-        plan = Plan(**{f.name: getattr(args, f.name) for f in fields(Plan)})
-        _prepare(plan, out, args.init)
-    (out / "plan.json").write_text(json.dumps(asdict(plan)))
-    return _Run(plan, out, args).go()
+    file = str(out / "tokenizer.json")
+    return Training(plan, out, args, _Worlds(file, plan, args.workers)).go()
 
 
 def _check(args: argparse.Namespace) -> None:
-    ones = dict.fromkeys(("layers", "worlds", "segments", "threads", "workers"), 1)
+    ones = dict.fromkeys("layers worlds segments threads workers rank save_every".split(), 1)
     for name, bound in {**ones, "width": 64, "vocab": 512}.items():
         if getattr(args, name) < bound:
-            raise TrainError(f"--{name} is {getattr(args, name)}; it must be at least {bound}.")
+            option = name.replace("_", "-")
+            raise TrainError(f"--{option} is {getattr(args, name)}; it must be at least {bound}.")
     if args.width % 64:
         raise TrainError(f"--width is {args.width}; it must be a multiple of 64.")
     if not 0 < args.peak < 1:
         raise TrainError(f"--peak is {args.peak}; it must be above 0 and below 1.")
+    for name, bound in {"slots": 1, "pause": 0, "chain": 0, "depth": 0}.items():
+        if getattr(args, name) < bound:
+            raise TrainError(f"--{name} is {getattr(args, name)}; it must be at least {bound}.")
+    if args.chain == 1:
+        raise TrainError("--chain is 1; it must be 0, or at least 2 segments.")
+    if args.learn == "memory" and not args.chain:
+        raise TrainError("--learn memory needs --chain: the segments that a memory is between.")
+    if not 0 <= args.ema < 1:
+        raise TrainError(f"--ema is {args.ema}; it must be 0 or above, and below 1.")
     if args.steps is not None and args.steps < 1:
         raise TrainError(f"--steps is {args.steps}; it must be at least 1.")
+    if (args.learn != "all" or args.merge) and not (args.init or args.resume):
+        raise TrainError("--learn and --merge need --init: the checkpoint that they are for.")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise TrainError("--device is cuda, but torch finds no GPU here; leave it out.")
 
 
-def _prepare(plan: Plan, out: Path, init: str | None) -> None:
-    """Put the run's tokenizer into its folder: that of `init`, or one learned for it."""
-    if init:
-        text = Tokenizer.from_file(Path(init).with_name("tokenizer.json")).to_json()
+def _merge(args: argparse.Namespace) -> int:
+    """Write a checkpoint with its adapter or state in it, and its tokenizer beside it."""
+    base, out = Path(args.init), Path(args.out)
+    model = merge_part(base, args.merge)
+    tokenizer = open_tokenizer(base, model.config.vocab)
+    if out.suffix != ".safetensors":
+        raise TrainError(f"--out is {out}; with --merge it is a file, NAME.safetensors.")
+    if out.exists():
+        raise TrainError(f"{out} is there already; choose another --out.")
+    save_model(model, out, {"merged": str(args.merge)})
+    beside = out.with_name("tokenizer.json")
+    if isinstance(tokenizer, Tokenizer) and not beside.exists():
+        _write(beside, tokenizer.to_json())
+    print(f"Written: {out}")
+    return 0
+
+
+def _new_plan(args: argparse.Namespace, out: Path) -> Plan:
+    """The plan, with the run's tokenizer put into its folder: that of --init, or one learned."""
+    if (out / "run.pt").exists():
+        raise TrainError(f"{out} holds a run already; add --resume, or choose another --out.")
+    args.steps = args.steps or Plan.steps
+    names = (f.name for f in fields(Plan) if f.name != "base")
+    plan = Plan(**{name: getattr(args, name) for name in names})
+    if plan.init:
+        file = Path(plan.init)
+        config = inspect(file).network.config
+        tokenizer = open_tokenizer(file, config.vocab)
+        text = check_marks(file, config, tokenizer).to_json()
+        plan.layers, plan.width, plan.vocab = config.n_layer, config.n_embd, config.vocab
+        plan.hints, plan.base = config.hints is not None, weights_hash(file)
     else:
         print(f"Learning a vocabulary of {plan.vocab} tokens ...", flush=True)
         text = corpus_tokenizer(plan.vocab).to_json()
-    (out / "tokenizer.json").write_text(text, encoding="utf-8")
+    _write(out / "tokenizer.json", text)
+    return plan
+
+
+def _resumed_plan(args: argparse.Namespace, out: Path) -> Plan:
+    file = out / "plan.json"
+    if not file.is_file():
+        raise TrainError(f"There is no run to resume in {out}; leave out --resume to begin one.")
+    try:
+        plan = Plan(**json.loads(file.read_text()))
+    except (TypeError, ValueError) as error:
+        raise TrainError(f"{file} is damaged ({error}); begin a new run with --out.") from error
+    if args.steps and args.steps != plan.steps:
+        print(f"{args.steps} steps instead of {plan.steps}: the rate falls at another time now.")
+        plan.steps = args.steps
+    plan.mixed = plan.mixed or args.mixed
+    return plan
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all."""
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+
+
+# -- batches --------------------------------------------------------------------------------------
 
 
 @cache
@@ -100,180 +159,81 @@ def _tools(file: str) -> tuple[Tokenizer, HintConfig]:
     return tokenizer, hint_config(tokenizer)
 
 
-def _work(tokenizer: str, step: int, plan: Plan) -> list[Group]:
-    """Batch number `step`."""
-    first = step * plan.worlds
-    return [_group(tokenizer, first + i, plan) for i in range(plan.worlds)]
+def _work(tokenizer: str, step: int, plan: Plan) -> list[Batch]:
+    """Batch number `step`; of chains, where there are any, is every second world, or every one
+    where nothing but the memory learns."""
+    first, made = step * plan.worlds, list[Batch]()
+    for index in range(first, first + plan.worlds):
+        chained = plan.chain and (index % 2 or plan.learn == "memory")
+        made.append(
+            _chain(tokenizer, index, step, plan) if chained else _group(tokenizer, index, plan)
+        )
+    return made
+
+
+def _chain(tokenizer: str, index: int, step: int, plan: Plan) -> Chain:
+    """A chain of as many segments as there are at this step, in about as many tokens as a group."""
+    rooms, tools = _rooms(f"size-{plan.seed}-{index}"), _tools(tokenizer)
+    segments = chain_length(step, plan)
+    games = max(1, plan.segments // segments)
+    every = get_args(Words) if plan.words == "mixed" else (plan.words,)
+    words: Words = every[index // 2 % len(every)]
+    packs = tuple(plan.packs)
+    return make_chain(index, plan.seed, *tools, rooms, segments, games, LONGEST, words, packs)
+
+
+def chain_length(step: int, plan: Plan) -> int:
+    """Segments of a chain at a step: from 2 to plan.chain in even stages, which take half a run."""
+    stages = plan.chain - 1
+    return min(plan.chain, 2 + 2 * stages * step // max(1, plan.steps))
 
 
 def _group(tokenizer: str, index: int, plan: Plan) -> Group:
-    rooms = random.Random(f"size-{plan.seed}-{index}").choice(SIZES)
-    tools, packs = _tools(tokenizer), tuple(plan.packs)
+    rooms, tools = _rooms(f"size-{plan.seed}-{index}"), _tools(tokenizer)
+    packs = tuple(plan.packs)
     return make_group(index, plan.seed, *tools, rooms, plan.segments, LONGEST, packs=packs)
 
 
-class _Run:
-    def __init__(self, plan: Plan, out: Path, args: argparse.Namespace) -> None:
-        self.plan, self.out, self.args = plan, out, args
-        self.tokenizer = Tokenizer.from_file(out / "tokenizer.json")
-        try:
-            self.hints = hint_config(self.tokenizer)
-        except ValueError as error:
-            raise TrainError(
-                f"The vocabulary is too small: {error}; give a larger --vocab."
-            ) from error
-        config = Config(
-            n_layer=plan.layers,
-            n_embd=plan.width,
-            vocab=self.tokenizer.vocab,
-            tied=True,
-            hints=self.hints if plan.hints else None,
-        )
-        self.model = Network.create(config, plan.seed)
-        if args.init and not args.resume:
-            self._start_from(Path(args.init))
-        self.model.use_mixed(args.mixed)
-        self.trainer = Trainer(self.model, Schedule(plan.steps, plan.peak, decay=0.5))
-        self.seen, self.began = 0, time.time()
+def _rooms(seed: str) -> tuple[int, int]:
+    return random.Random(seed).choices(SIZES, WEIGHTS[: len(SIZES)])[0]
 
-    def go(self) -> int:
-        """Warm up, train, validate now and then, save."""
-        if self.args.resume and (self.out / "run.pt").exists():
-            self._resume()
-        else:
-            if self.plan.recall and not self.args.init:
-                self._warm_up()
-            self._save()
-        size = sum(p.numel() for p in self.model.parameters())
-        self._say(f"{size:,} parameters, {self.plan.steps} steps")
-        self._train()
-        self._save(final=True)
-        return 0
 
-    def _start_from(self, file: Path) -> None:
-        try:
-            self.model.load_state_dict(load_model(file).state_dict())
-        except RuntimeError as error:
-            what = "give its --layers and --width, and --no-hints if it has none"
-            raise TrainError(f"{file} is a network of another shape; {what}.") from error
+def _begin_work() -> None:
+    """A worker ends with the program, however that ends; Ctrl-C is the program's to deal with."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
 
-    def _resume(self) -> None:
-        file = self.out / "run.pt"
-        try:
-            self.seen = int(str(self.trainer.load(file)["tokens"]))
-        except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError, EOFError) as error:
-            raise TrainError(f"{file} is damaged; begin a new run with --out.") from error
-        self._say(f"resumed at step {self.trainer.step}, {self.seen:,} tokens seen")
+    def watch() -> None:
+        if parent is not None:
+            multiprocessing.connection.wait([parent.sentinel])
+            os._exit(1)
 
-    def _say(self, text: str) -> None:
-        line = f"[{(time.time() - self.began) / 60:6.1f} min] {text}"
-        print(line, flush=True)
-        with (self.out / "log.txt").open("a") as log:
-            log.write(line + "\n")
+    threading.Thread(target=watch, daemon=True).start()
 
-    def _time_is_up(self) -> bool:
-        return 0 < self.args.minutes * 60 < time.time() - self.began
 
-    # -- recall warm-up --------------------------------------------------------------------------
+class _Worlds(Corpus):
+    """Batches as functions of a plan and their number, and worlds of held-out words."""
 
-    def _warm_up(self) -> None:
-        """Key -> value recall without hints, on a vocabulary that grows as it is learned."""
-        generator = torch.Generator().manual_seed(self.plan.seed)
-        trainer = Trainer(self.model, Schedule(self.plan.recall, 3e-3, warmup=20, decay=0.01))
-        size, smooth = 24.0, 0.0
-        for step in range(self.plan.recall):
-            tokens, said = recall_batch(int(size), self.tokenizer.vocab, 24, generator)
-            none = torch.zeros((*tokens.shape, CHANNELS), dtype=torch.int64)
-            hints = (none, none) if self.plan.hints else None
-            loss, right = trainer.update([partial(masked_loss, self.model, tokens, said, hints)])
-            smooth = 0.8 * smooth + 0.2 * right
-            if smooth > 0.85:
-                size, smooth = size * 1.6, 0.5
-            if step % 20 == 0:
-                self._say(f"recall {step}: loss {loss:.3f} right {right:.3f} words {int(size)}")
-            if size > self.tokenizer.vocab / 2:
-                break
+    def __init__(self, tokenizer: str, plan: Plan, workers: int) -> None:
+        self._file, self._plan, self._workers = tokenizer, plan, workers
 
-    # -- transcripts -----------------------------------------------------------------------------
-
-    def _batches(self, first: int) -> Generator[list[Group], None, None]:
+    def batches(self, first: int) -> Generator[list[Batch], None, None]:
         """Batch number `first` and on, made ahead by the workers, in order."""
-        plan, file = self.plan, str(self.out / "tokenizer.json")
-        pool = ProcessPoolExecutor(
-            self.args.workers, initializer=torch.set_num_threads, initargs=(1,)
-        )
+        pool = ProcessPoolExecutor(self._workers, initializer=_begin_work)
         try:
-            ahead = deque[Future[list[Group]]]()
+            ahead = deque[Future[list[Batch]]]()
             for step in itertools.count(first):
-                ahead.append(pool.submit(_work, file, step, plan))
-                if len(ahead) >= AHEAD:
+                ahead.append(pool.submit(_work, self._file, step, self._plan))
+                if len(ahead) >= max(AHEAD, 2 * self._workers):
                     yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _train(self) -> None:
-        smooth: float | None = None
-        since, before = time.time(), self.seen
-        batches = self._batches(self.trainer.step)
-        try:
-            while self.trainer.step < self.plan.steps and not self._time_is_up():
-                batch = next(batches)
-                loss, right = self.trainer.update(partial(self._loss, group) for group in batch)
-                self.seen += sum(
-                    len(group.opening.tokens) + int((group.segments.tokens > 0).sum())
-                    for group in batch
-                )
-                smooth = right if smooth is None else 0.95 * smooth + 0.05 * right
-                step = self.trainer.step
-                if step % 20 == 0:
-                    rate = (self.seen - before) / (time.time() - since)
-                    since, before = time.time(), self.seen
-                    self._say(
-                        f"step {step}/{self.plan.steps} loss {loss:.4f} tokens right {smooth:.4f} "
-                        f"{rate:,.0f} tokens/s seen {self.seen:,}"
-                    )
-                if step % SAVED_EVERY == 0:
-                    self._save()
-                    self._validate()
-                    since, before = time.time(), self.seen
-        finally:
-            batches.close()
-
-    def _loss(self, group: Group) -> tuple[torch.Tensor, torch.Tensor]:
-        """Summed over a group's segments, from the state after its opening."""
-        opening, segments = row_of(group.opening), group.segments
-        tokens, said = torch.from_numpy(segments.tokens), torch.from_numpy(segments.said)
-        read = hints_of(opening) if self.plan.hints else None
-        state = read_opening(self.model, torch.from_numpy(opening.tokens), read, len(tokens))
-        hints = hints_of(segments) if self.plan.hints else None
-        return masked_loss(self.model, tokens, said, hints, state)
-
-    def _validate(self, worlds: int = 24) -> None:
-        self.model.eval()
-        self.model.use_mixed(False)
-        tally = validate(
-            self.model,
-            self.tokenizer,
-            self.hints,
-            (
-                make_group(
-                    *(i, VALIDATION_SEED, self.tokenizer, self.hints, SIZES[i % len(SIZES)]),
-                    segments=1,
-                    longest=LONGEST,
-                    held_out=True,
-                )
-                for i in range(worlds)
-            ),
-        )
-        self.model.train()
-        self.model.use_mixed(self.args.mixed)
-        for line in tally.wrong:
-            self._say(line)
-        self._say(f"held-out words, {tally.summary()}")
-
-    def _save(self, final: bool = False) -> None:
-        self.trainer.save(self.out / "run.pt", {"tokens": self.seen})
-        about = {"tokens_seen": str(self.seen), "plan": json.dumps(asdict(self.plan))}
-        save_model(self.model, self.out / "master.safetensors", about, dtype="float16")
-        if final:
-            self._say(f"saved {self.out / 'master.safetensors'} after {self.seen:,} tokens")
+    def held_out(self) -> Iterator[Group]:
+        """Worlds to validate with, of a segment each."""
+        tools = _tools(self._file)
+        for i in range(VALIDATED):
+            rooms = _rooms(f"validation-{i}")
+            yield make_group(i, VALIDATION_SEED, *tools, rooms, 1, LONGEST, held_out=True)

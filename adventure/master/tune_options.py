@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 @dataclass
 class Plan:
-    """What a run is: kept beside its checkpoint, so that it resumes as it began."""
+    """What a run is: kept beside its checkpoint, so that it resumes as it began.
+
+    memory: the solidifier of a latent memory, empty for none; chain: consecutive segments that the
+    chains of later steps have, 0 for no chains. init: the checkpoint that it began with, and base
+    that file's hash; both may be empty.
+    """
 
     layers: int = 4
     width: int = 128
@@ -21,6 +26,19 @@ class Plan:
     seed: int = 1
     hints: bool = True
     packs: tuple[str, ...] = ()
+    mixed: bool = False
+    ema: float = 0.0
+    learn: str = "all"
+    rank: int = 8
+    memory: str = ""
+    slots: int = 8
+    gate: str = "none"
+    pause: int = 0
+    chain: int = 0
+    depth: int = 0
+    words: str = "mixed"
+    init: str = ""
+    base: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,26 +46,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan, add = Plan(), parser.add_argument
     shown = "(default: %(default)s)"
     add("--out", default="runs/master", help=f"folder of the run {shown}")
-    add("--resume", action="store_true", help="go on from the run's last checkpoint")
-    add("--init", metavar="FILE", help="start from these weights, tokenizer.json beside them")
+    resume = (
+        "go on from the run's last checkpoint, as it was begun: of the options only --steps, "
+        "--device, --threads, --workers, --minutes, --save-every, --save-minutes, --db count"
+    )
+    add("--resume", action="store_true", help=resume)
+    init = "start from this checkpoint and its shape, tokenizer.json beside it"
+    add("--init", metavar="FILE", default=plan.init, help=init)
+    learn = (
+        "with --init, what learns: all of it, an adapter of low rank, the latent memory, or the "
+        "state to begin with; all but the first are also kept as a small file (default: all)"
+    )
+    choices = ("all", "adapter", "memory", "state")
+    add("--learn", choices=choices, default=plan.learn, help=learn)
+    add("--rank", type=int, default=plan.rank, help=f"of an adapter {shown}")
+    merge = "with --init: write that checkpoint with this adapter or state in it to --out, and end"
+    add("--merge", metavar="FILE", help=merge)
     add("--layers", type=int, default=plan.layers)
     add("--width", type=int, default=plan.width, help=f"a multiple of 64 {shown}")
     add("--vocab", type=int, default=plan.vocab)
     add("--worlds", type=int, default=plan.worlds, help=f"per step {shown}")
     add("--segments", type=int, default=plan.segments, help=f"of play in each world {shown}")
-    steps = f"of transcripts (default: {plan.steps}, or the resumed run's)"
     packs = "learn from this world too, not from random ones alone (may come repeatedly)"
     add("--packs", metavar="WORLD", action="append", default=[], help=packs)
+    _memory_arguments(parser)
+    steps = (
+        f"of transcripts (default: {plan.steps}, or the resumed run's); the rate falls over the "
+        "last half of them, so another number makes another run of what is still to come"
+    )
     add("--steps", type=int, help=steps)
     add("--recall", type=int, default=plan.recall, help=f"warm-up steps at most {shown}")
     add("--peak", type=float, default=plan.peak, help=f"learning rate {shown}")
     add("--seed", type=int, default=plan.seed)
     add("--no-hints", dest="hints", action="store_false", help="leave the copy hints out")
-    mixed = "matrix products in bfloat16: quicker where the processor has it"
+    mixed = "matrix products in bfloat16: quicker where the processor or GPU has it"
     add("--mixed", action="store_true", help=mixed)
+    ema = "also average the weights, this much of the average staying at a step (.999, say); "
+    add("--ema", type=float, default=plan.ema, metavar="X", help=f"{ema}it is what's saved")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help=shown)
     add("--threads", type=int, default=1, help=f"for the arithmetic {shown}")
-    add("--workers", type=int, default=1, help="processes that make transcripts")
+    add("--workers", type=int, default=1, help=f"processes that make transcripts {shown}")
     add("--minutes", type=float, default=0, help="stop after this long; 0: at the last step")
+    every = f"save and validate after so many steps {shown}"
+    add("--save-every", type=int, default=250, metavar="STEPS", help=every)
+    often = f"save after this long, too; 0: don't {shown}"
+    add("--save-minutes", type=float, default=10, metavar="X", help=often)
+    add("--db", metavar="FILE", help="file of runs (default: runs.db beside the run's folder)")
+
+
+def _memory_arguments(parser: argparse.ArgumentParser) -> None:
+    plan, add = Plan(), parser.add_argument
+    shown = "(default: %(default)s)"
+    kinds = ("none", "glu", "mlp", "layer", "separate", "fsq")
+    memory = "give the network a latent memory with this solidifier"
+    add("--memory", choices=kinds, default=plan.memory, help=memory)
+    add("--slots", type=int, default=plan.slots, metavar="M", help=f"of that memory {shown}")
+    gate = f"whether memory stays where nothing new is let in {shown}"
+    add("--gate", choices=("none", "elephant"), default=plan.gate, help=gate)
+    pause = f"learned tokens before the memory is written {shown}"
+    add("--pause", type=int, default=plan.pause, metavar="P", help=pause)
+    chain = (
+        "in every second world learn from consecutive segments of one game: 2 at first, one more "
+        f"now and then, and so many from the run's half on; 0: don't {shown}"
+    )
+    add("--chain", type=int, default=plan.chain, metavar="K", help=chain)
+    depth = f"segments that a chain's gradients flow back through; 0: all {shown}"
+    add("--depth", type=int, default=plan.depth, metavar="K", help=depth)
+    words = f"where chains read the memory in words; mixed: each way in a third of them {shown}"
+    add("--words", choices=("on", "first", "off", "mixed"), default=plan.words, help=words)
 
 
 def run(args: argparse.Namespace) -> int:

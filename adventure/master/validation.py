@@ -69,7 +69,7 @@ def validate(
                 copies=1,
             )
             logits, _ = model(tokens, state, hints=hints_of(one) if hinted else None)
-        guess, truth = logits[0].argmax(-1), tokens[0].roll(-1)
+        guess, truth = logits[0].argmax(-1).cpu(), tokens[0].roll(-1)
         for first, last, kind in one.turns:
             tally.total[kind] += 1
             off = guess[first:last] != truth[first:last]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from adventure import __version__
 from adventure.errors import SaveError
+from adventure.play.keeping import Keeping
 from adventure.play.meta import HELP, META_VERBS, credits_of, read_meta
 from adventure.play.saves import find_save, prove_saves, read_saved
+from adventure.play.screen import PlainScreen
 from adventure.play.transcript import Said, TranscriptFile, clean
-from adventure.play.ui import PlainScreen
 from adventure.world.grammar import COMMAND_WORDS, LONGEST
 
 if TYPE_CHECKING:
@@ -50,16 +51,15 @@ class Console:
     def __init__(
         self, session: Session, saves: Saves, autosave: bool, show_records: bool = False
     ) -> None:
-        self.session, self.saves, self.keeps = session, saves, autosave
+        self.session, self.saves = session, saves
+        self._keeping = Keeping(session, saves, autosave)
         self.show_records = show_records
         self.transcript = TranscriptFile()
         self.finished = False
         self._asked: Callable[[], Iterable[Said]] | None = None
         self._name, self._time = "", 0.0  # of the save this game was last written to or read from
-        self._kept = session.position
-        self._fault = ""  # why the game can't be kept at present
         self._news: list[Said] = []
-        self._moved = self._left = self._told_elsewhere = False
+        self._told_elsewhere = False
 
     @property
     def asking(self) -> bool:
@@ -75,7 +75,7 @@ class Console:
     @property
     def words(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Verbs, and the names that the player has read: nothing that would give something away."""
-        return tuple(sorted({*COMMAND_WORDS, *META_VERBS})), tuple(sorted(self.session.shown))
+        return tuple(sorted({*COMMAND_WORDS, *META_VERBS})), tuple(sorted(self.session.known.names))
 
     # -- what goes to the page -------------------------------------------------------------------
 
@@ -156,33 +156,17 @@ class Console:
                 return note(str(error))
         return note(GAME_OVER) if self.session.over else None
 
-    # -- keeping the game ------------------------------------------------------------------------
-
-    def _keep(self, leaving: bool = False) -> None:
+    def _keep(self) -> None:
         """Write the autosave if the game has moved; a fault is told once."""
-        if not self.keeps or (self._kept is self.session.position and not leaving):
-            return
-        self._moved = True
-        try:
-            self.saves.autosave(self.session, leaving)
-            self._fault = ""
-        except SaveError as error:
-            if self._fault != str(error):
-                self._fault = str(error)
-                self._news += note(self._fault)
-        self._kept = self.session.position
+        if fault := self._keeping.keep():
+            self._news += note(fault)
 
     def leave(self) -> str:
         """Keep the game for the next time and close the transcript; what went wrong, or nothing."""
-        self._keep_for_next_time()
+        self._keeping.keep_for_next_time()
         self.saves.release()
         self.transcript.stop()
-        return self._fault
-
-    def _keep_for_next_time(self) -> None:
-        if self._moved and not self._left:
-            self._keep(leaving=True)
-        self._left = True
+        return self._keeping.fault
 
     # -- the commands ----------------------------------------------------------------------------
 
@@ -239,7 +223,7 @@ class Console:
         """Go on with the game that was left last. Raises SaveError when it can't be restored."""
         self.session.resume(self.saves.load(self.saves.autosave_name, self.session))
         self.saves.go_on()
-        self._kept = self.session.position
+        self._keeping.is_kept()
 
     def _do_saves(self, _: str) -> Iterable[Said]:
         sound, broken = prove_saves(self.saves.folder, self.saves.identity)
@@ -277,10 +261,10 @@ class Console:
         """Finish; says how to go on another time."""
         self.finished = True
         self._asked = None
-        if not self.keeps or self.session.over or not self.session.turns:
+        if not self._keeping.on or self.session.over or not self.session.turns:
             return []
-        self._keep_for_next_time()
-        if self._fault:  # leave() tells it
+        self._keeping.keep_for_next_time()
+        if self._keeping.fault:  # leave() tells it
             self._news.clear()
             return []
         if self.saves.elsewhere:

@@ -20,7 +20,7 @@ from adventure.play.transcript import Said
 if TYPE_CHECKING:
     from adventure.play.commands import Console
     from adventure.play.saves import SavedGame
-    from adventure.play.ui import Screen
+    from adventure.play.screen import Screen
     from adventure.play.watch import Watch
 
 try:
@@ -124,7 +124,7 @@ def _tell_news(watch: Watch, screen: Screen) -> None:
 
 def _exchange(console: Console, screen: Screen) -> None:
     """One command and its answer."""
-    from adventure.play.ui import Stirred  # here, so that --help doesn't wait for it
+    from adventure.play.screen import Stirred  # here, so that --help doesn't wait for it
 
     status = console.status
     try:

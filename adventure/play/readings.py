@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adventure.world.parts import World
+from adventure.world.parts import WORN, World
 from adventure.world.prompt import parse_record
 from adventure.world.script import FIELD, WHEN
 
@@ -58,13 +58,19 @@ def inside(records: Records, holder: str) -> list[str]:
 
 def carried(records: Records) -> list[str]:
     """What the player has in hand: not what is worn."""
-    items = records.get("You carry", ())
-    return [bare(item) for item in items if not item.endswith("(worn)")]
+    names = [bare(item) for item in records.get("You carry", ())]
+    return [name for name in names if not _is_worn(records, name)]
 
 
 def worn(records: Records) -> list[str]:
     """What the player has on."""
-    return [bare(item) for item in records.get("You carry", ()) if item.endswith("(worn)")]
+    names = [bare(item) for item in records.get("You carry", ())]
+    return [name for name in names if _is_worn(records, name)]
+
+
+def _is_worn(records: Records, name: str) -> bool:
+    """By its own record: of a lit thing the list says that it is lit."""
+    return records.get(name, ("",))[0] == WORN
 
 
 def is_lit(records: Records, name: str) -> bool:
@@ -87,13 +93,26 @@ def loose_here(world: World, records: Records) -> list[str]:
 
 def at_hand(world: World, records: Records) -> list[str]:
     """All that a noun is likely to mean: carried, seen here, in what is open, or scenery."""
-    found = [bare(item) for item in records.get("You carry", ())]
     if too_dark(world, records):
-        return found
+        return [bare(item) for item in records.get("You carry", ())]
+    return around(world, records)
+
+
+def around(world: World, records: Records) -> list[str]:
+    """All that would be at hand in the light."""
+    found = [bare(item) for item in records.get("You carry", ())]
     room = room_of(world, records)
     found += inside(records, room)
     found += [name for holder in found.copy() for name in inside(records, holder)]
     return [*found, *(name for name, rooms in world.scenery.items() if room in rooms)]
+
+
+def beginning(world: World, records: Records) -> list[str]:
+    """What a player reads first: the intro, the room and what is in it. records: the opening's."""
+    if too_dark(world, records):
+        return [world.intro]
+    first = [room.description for room in world.rooms if room.name == world.start]
+    return [world.intro, *first, *inside(records, world.start)]
 
 
 def likely(records: Records, pending: str, names: Sequence[str]) -> list[str]:

@@ -31,8 +31,8 @@ from adventure.play.header import (
     damaged,
     read_about,
 )
+from adventure.play.moments import Game, Moment
 from adventure.play.proof import digest, fingerprint, prove
-from adventure.play.session import Game, Moment
 from adventure.play.transcript import Transcript, inflate
 from engine.sampler import make_sampler
 

@@ -24,7 +24,8 @@ from adventure.play.hold import Hold, take_hold
 from adventure.play.proof import prove
 
 if TYPE_CHECKING:
-    from adventure.play.session import Game, Session
+    from adventure.play.moments import Game
+    from adventure.play.session import Session
 
 SUFFIX = ".save"
 UNDO_KEPT, UNDO_KEPT_BYTES = 20, 8 << 20

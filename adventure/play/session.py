@@ -6,13 +6,13 @@ Knows the world, the game master's interface and the randomness; no files and no
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from adventure.play import phrases, readings
+from adventure.play.known import Known
+from adventure.play.moments import Game, Moment
 from adventure.play.pieces import pieces_of
 from adventure.play.transcript import PlayedTurn, Said, Transcript, clean
 from adventure.play.wording import Wording
@@ -33,31 +33,6 @@ Aside = Callable[[str], Iterable[Said] | None]
 """Answers a command that is meant for the program, not for the game; None: it is for the game."""
 
 
-@dataclass(frozen=True)
-class Moment:
-    """Where undo returns to. generator: the randomness, uint8; turns: played by then; noun,
-    person: what IT and HIM or HER mean."""
-
-    position: Position
-    generator: Tensor
-    turns: int
-    noun: str = ""
-    person: str = ""
-    last: str = ""
-
-
-@dataclass(frozen=True)
-class Game:
-    """All there is to a game, as a value: what a save holds. hints: how many have been given."""
-
-    now: Moment
-    past: tuple[Moment, ...]
-    transcript: Transcript
-    seed: int
-    sampler: Mapping[str, Any]
-    hints: int = 0
-
-
 class Session:
     """A game from `opening` on.
 
@@ -75,7 +50,7 @@ class Session:
     ) -> None:
         self.world, self.master, self.opening, self.seed = world, master, opening, seed
         self.generator = torch.Generator()
-        self.shown: set[str] = set()
+        self.known = Known(world)
         self.hints = 0
         self.use_sampler(sampler or {})
         self.restart()
@@ -127,6 +102,7 @@ class Session:
         self.noun = self.person = self.last = ""
         self._slip: phrases.Slip | None = None
         self._question: Rejection | None = None
+        self.known.read(*readings.beginning(self.world, self.opening.records))
 
     def moment(self) -> Moment:
         """The present."""
@@ -151,7 +127,8 @@ class Session:
         self.hints = max(self.hints, game.hints)  # what has been read can't be forgotten
         self.use_sampler(game.sampler)
         self._return_to(game.now)
-        self._show("\n".join((self.world.intro, *(turn.reply for turn in self.transcript))))
+        hints = self.world.hints[: self.hints]
+        self.known.read(*hints, *(turn.reply for turn in self.transcript))
 
     def go_on_in(
         self, world: World, master: GameMaster, opening: Position, position: Position
@@ -160,7 +137,7 @@ class Session:
         self.world, self.master, self.opening = world, master, opening
         self.position, self.settled, self.past = position, True, []
         self.noun, self.person = (n if n in world.names else "" for n in (self.noun, self.person))
-        self.shown &= {name for names in world.names.values() for name in names}
+        self.known.go_on_in(world)
         self._slip = self._question = None
 
     def use_sampler(self, settings: Mapping[str, Any]) -> None:
@@ -210,7 +187,6 @@ class Session:
         if byline:
             yield Said("note", "\n".join(byline))
         yield Said("note", clean(world.intro))
-        self._show(world.intro)
         yield from self.look()
 
     def look(self) -> Iterator[Said]:
@@ -233,7 +209,7 @@ class Session:
             for said in pieces_of(turn, self.world, whole=False):
                 reply += said.text if said.kind == "text" else ""
                 yield said
-            self._show(reply)
+            self.known.read(reply)
         finally:
             self.generator.set_state(before)
 
@@ -243,7 +219,7 @@ class Session:
             return ""
         self.hints += 1
         hint = self.world.hints[self.hints - 1]
-        self._show(hint)
+        self.known.read(hint)
         return hint
 
     def play(self, text: str, aside: Aside = lambda command: None) -> Iterator[Said]:
@@ -289,7 +265,10 @@ class Session:
                 yield Said("note", f"I don't know yet {what}; say the name.")
                 return False
             text = put(text, named) if named else text
-        words = Wording(self.world, self.position.records)
+        # What is in reach the dark may hide: then the game master answers, and not the parser.
+        records = self.position.records
+        seen = self.known.nouns.union(readings.around(self.world, records))
+        words = Wording(self.world, records, seen)
         if question is not None:
             text = words.answered(question, text)
         commands = words.commands(text)
@@ -364,7 +343,7 @@ class Session:
         self.position, self.settled = turn.position, False
         self._note_nouns(command)
         self.last, self._slip = again, None
-        self._show(turn.reply)
+        self.known.read(turn.reply)
         yield Said("text", "\n")  # the whole reply is on the screen before the segment is closed
         self._settle()
         return not refused
@@ -380,10 +359,3 @@ class Session:
         """Let the master close a full segment; the reply is on the screen by now."""
         if not self.settled:
             self.position, self.settled = self.master.settle(self.position), True
-
-    def _show(self, text: str) -> None:
-        """Note which of the world's names the player has read: completion offers no others."""
-        low = text.lower()
-        for names in self.world.names.values():
-            new = (name for name in names if name not in self.shown)
-            self.shown.update(name for name in new if phrases.mentions(low, name.lower()))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adventure.master.gamemaster import GameMaster, Position
     from adventure.play.commands import Console
     from adventure.play.header import Identity
-    from adventure.play.ui import Screen
+    from adventure.play.screen import Screen
     from adventure.world.parts import World
 
     Reading = tuple[GameMaster, Position, Identity]

@@ -5,6 +5,7 @@ Knows a world and the master's records; not how a game goes on.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from adventure.play import phrases, readings
@@ -16,10 +17,12 @@ from adventure.world.parts import World
 
 @dataclass(frozen=True)
 class Wording:
-    """Reads commands where these records hold."""
+    """Reads commands where these records hold. seen: nouns that the player has come across, beside
+    those at hand; None: all."""
 
     world: World
     records: Records
+    seen: Collection[str] | None = None
 
     def commands(self, text: str) -> list[Command] | Rejection:
         """What is to be played, several where there is ALL or a list; a rejection if any part of it
@@ -42,7 +45,7 @@ class Wording:
         """One command about one thing. among: the only things that it can mean."""
         at_hand = readings.at_hand(self.world, self.records)
         room = readings.room_of(self.world, self.records)
-        said = parse(text, self.world, among or (*at_hand, room))
+        said = parse(text, self.world, among or (*at_hand, room), self.seen)
         if isinstance(said, Rejection) and said.among and not among:
             likely = readings.likely(self.records, said.pending, said.among)
             if len(likely) == 1:

@@ -102,7 +102,8 @@ class Turn:
         return self.light()
 
     def light(self) -> bool:
-        """Recall whether something gives light in a dark place."""
+        """Recall whether something gives light in a dark place: what is carried, worn, or lies in
+        the room itself. Of what is in or on other things, or held by people, no list here tells."""
         if any(i.endswith("(lit)") for i in self.recall("You carry")):
             return True
         return any(i.endswith("(lit)") for i in self.recall(f"{self.place} holds"))
@@ -249,7 +250,8 @@ class Turn:
                 if name not in self.recall("Deeds"):
                     self.write("Deeds", (*self.records["Deeds"], name))
             case ("clock", name, turns):
-                left = tuple(i for i in self.records["Clocks"] if i.rpartition(" ")[0] != name)
+                known = (item.rpartition(" ") for item in self.records["Clocks"])
+                left = tuple(f"{n} {t}" for n, _, t in known if n != name and t != "0")
                 self.write("Clocks", left if turns == "off" else (*left, f"{name} {turns}"))
             case ("game", how):
                 self.write("Game", (how,))

@@ -29,8 +29,9 @@ def command_faults(world: World) -> Iterator[Fault]:
             yield from found
             main = world.alias[do]
             if not found and main != rule.first:
-                meant, said = in_words(main), f"the rule {quoted(in_words(rule.first))}"
-                said += f" answers {in_words(do)!r}, which is another way to say"
+                meant = in_words(main, world)
+                said = f"the rule {quoted(in_words(rule.first, world))}"
+                said += f" answers {in_words(do, world)!r}, which is another way to say"
                 yield place, f"{said} {meant!r} by an earlier rule; begin its when with {meant!r}."
             elif not found:
                 yield from _unheard(place, do, world)
@@ -38,7 +39,7 @@ def command_faults(world: World) -> Iterator[Fault]:
 
 def _faults(place: Place, do: str, world: World) -> Iterator[Fault]:
     verb, *nouns = do.split("|")
-    it = f"the rule {quoted(in_words(do))}"
+    it = f"the rule {quoted(in_words(do, world))}"
     if len(nouns) > 2 or not all(part and part == part.strip() for part in (verb, *nouns)):
         yield place, f"the rule {quoted(do)} won't do; write a command such as 'pull lever'."
     elif not nouns and (verb in DIRECTIONS or verb in SHORT):
@@ -57,11 +58,12 @@ def _unheard(place: Place, do: str, world: World) -> Iterator[Fault]:
     if verb in ("ask", "tell"):
         return  # a topic is whatever comes nearest
     read = parse(Command(do).phrase, world, near=world.names)
-    it = f"the rule {quoted(in_words(do))}"
+    it = f"the rule {quoted(in_words(do, world))}"
     if not isinstance(read, Command):
         yield place, f"{it} is for a command that can't be typed; take another verb."
     elif world.alias[do] not in read.lines:
-        yield place, f"{it} is for a command that is read as {in_words(read.line)!r}; write that."
+        meant = in_words(read.line, world)
+        yield place, f"{it} is for a command that is read as {meant!r}; write that."
 
 
 def _direction(place: Place, it: str, nouns: list[str]) -> Iterator[Fault]:
@@ -87,7 +89,7 @@ def _unknown_nouns(
         if noun in phrases:
             full = phrases[noun]
             line = "|".join((verb, *(full if n == noun else n for n in nouns)))
-            yield place, f"{it} names {full!r} by a synonym; write {in_words(line)!r}."
+            yield place, f"{it} names {full!r} by a synonym; write {in_words(line, world)!r}."
         else:
             said = f"{it} names {quoted(noun)}, which is no door, thing, person or scenery"
             yield place, said + end

@@ -12,7 +12,7 @@ from typing import Any
 from adventure.world.commands import Command
 from adventure.world.keys import Fault, nearest, quoted
 from adventure.world.lexicon import ARTICLES
-from adventure.world.parts import DIRECTIONS, words_of
+from adventure.world.parts import DIRECTIONS, World, words_of
 from adventure.world.verbs import BARE_OF, BEFORE, MOVES, SHORT, VERB_OF, VERBS
 
 Names = Mapping[str, tuple[str, ...]]
@@ -23,16 +23,22 @@ _LINKS = {link for verb in VERBS for link in verb.links} | set(
 _ABOUT = {"ask": ("about", "for"), "tell": ("about", "of"), "talk": ("about",)}
 _LONGEST_LINK = max(len(link.split()) for link in _LINKS)
 _ARRIVE = "arrive"
+_PRONOUNS = ("it", "them", "him")
+"""A name is put in their place before a command is read."""
 _LONGEST = 200  # characters
 _SLIP = 0.75
 """How much a verb's own words must be like a name to be taken for it, misspelt."""
 
 
-def canonical_rules(table: Mapping[str, Any]) -> tuple[list[Fault], dict[str, Any]]:
-    """What isn't a command; and the rules with canonical lines, to put over the pack's."""
+def canonical_rules(
+    table: Mapping[str, Any],
+) -> tuple[list[Fault], dict[str, Any], dict[str, str]]:
+    """What isn't a command; the rules with canonical lines, to put over the pack's; and each line
+    as the author typed it first."""
     rules = table.get("rules")
+    typed = dict[str, str]()
     if not isinstance(rules, list):
-        return [], {}
+        return [], {}, typed
     names = _names(table)
     slips, read = list[Fault](), list[Any]()
     for i, rule in enumerate(rules):
@@ -44,12 +50,13 @@ def canonical_rules(table: Mapping[str, Any]) -> tuple[list[Fault], dict[str, An
         lines = list[str]()
         for text in texts:
             try:
-                lines.append(canonical(text, names))
+                lines.append(line := canonical(text, names))
+                typed.setdefault(line, " ".join(text.split()) if "|" not in text else "")
             except ValueError as error:
                 slips.append((("rules", i, "when"), f"the rule {quoted(text)} {error}"))
                 lines.append(text)
         read.append({**rule, "when": tuple(lines) if isinstance(said, list) else lines[0]})
-    return slips, {"rules": read}
+    return slips, {"rules": read}, {line: text for line, text in typed.items() if text}
 
 
 def canonical(text: str, names: Names) -> str:
@@ -66,6 +73,9 @@ def canonical(text: str, names: Names) -> str:
     whole = " ".join(words)
     if not words:
         raise ValueError("says nothing to do; write a command such as 'pull lever'.")
+    pronoun = next((word for word in words if word in _PRONOUNS), "")
+    if pronoun or words_of(text)[-1] == "her":
+        raise ValueError(f"says {pronoun or 'her'!r}, which players' words never keep; name it.")
     if whole in BARE_OF:
         return BARE_OF[whole]
     last = SHORT.get(words[-1], words[-1])
@@ -82,9 +92,15 @@ def canonical(text: str, names: Names) -> str:
     return whole
 
 
-def in_words(line: str) -> str:
-    """The inverse: a canonical line as a player would type it."""
-    return Command(line).phrase.removeprefix("go ")
+def keep_words(world: World, typed: dict[str, str]) -> None:
+    """Remember a world's commands as its author typed them, for messages about its rules."""
+    world.__dict__["_typed"] = typed
+
+
+def in_words(line: str, world: World) -> str:
+    """The inverse: a canonical line as the world's author typed it, else as players would."""
+    typed: dict[str, str] = world.__dict__.get("_typed", {})
+    return typed.get(line) or Command(line).phrase.removeprefix("go ")
 
 
 def _nouns(verb: str, rest: list[str], names: Names) -> tuple[str, ...]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import random
 
 from adventure.world.held_out import add_features, drop_features
-from adventure.world.parts import DIRECTIONS, OPPOSITE, World
+from adventure.world.parts import World
+from adventure.world.random_map import Map
 from adventure.world.random_names import Names
-from adventure.world.random_parts import Parts, Table
+from adventure.world.random_parts import MANY, Parts, Table
 from adventure.world.random_prose import Prose
 from adventure.world.random_rules import Rules
 from adventure.world.words import PLACES, THINGS, Stock
 
 TRAIN_ROOMS = (3, 12)
-LARGER_ROOMS = (14, 20)
+"""What most of training's worlds have; a few have up to MOST_ROOMS."""
+MOST_ROOMS = 40
+LARGER_ROOMS = (41, 50)
+"""What no world of training has."""
 
 
 def random_world(
@@ -24,102 +28,64 @@ def random_world(
     held_out: bool = False,
     rooms: tuple[int, int] = TRAIN_ROOMS,
     pseudo: float | None = None,
-    long_prose: float = 0.3,
+    long_prose: float = 0.2,
     features: bool = False,
 ) -> World:
-    """A world made from `seed` alone: a tree of rooms, loops, doors, keys, things, an ending.
+    """A world made from `seed` alone: a tree of rooms, loops, doors, keys, things, rules, endings.
 
     held_out: of words that no world without it has; features: the same world, with what no world
     without it has (held_out.py).
     """
     rng = random.Random(f"world-{seed}-{held_out}-{rooms}")
-    share = rng.choice((0.0, 0.05, 0.2, 0.4)) if pseudo is None else pseudo
-    names = Names(rng, Stock(rng, held_out, share))
+    share = rng.choice((0.0, 0.05, 0.1, 0.3)) if pseudo is None else pseudo
+    stock = Stock(rng, held_out, share, more=rng.choice((0.0, 0.2, 0.5, 0.9)))
+    names = Names(rng, stock)
     count = rng.randint(*rooms)
-    prose = Prose(rng, names, long_prose)
+    # Few words leave more of what is learned from to what is decided.
+    prose = Prose(rng, names, long_prose, brief=count > MANY or rng.random() < 0.5)
     places = [names.name(PLACES, room=True) for _ in range(count)]
     parts = Parts(prose, places)
     table = _without_rules(prose, parts, Map(rng, places))
-    Rules(prose, table).add()
+    Rules(prose, table, parts).add()
     drop_features(table)
     if features:
         add_features(table, parts)
     return World.model_validate(table)
 
 
-class Map:
-    """A spanning tree, some loops and some one-way exits. links: those that go both ways."""
-
-    def __init__(self, rng: random.Random, rooms: list[str]) -> None:
-        self.rng = rng
-        self.ways: dict[tuple[str, str], str] = {}
-        self.links: list[tuple[str, str, str]] = []
-        compass = list(DIRECTIONS)
-        if rng.random() < 0.7:
-            compass = [d for d in DIRECTIONS if d not in ("in", "out")]
-        for i, room in enumerate(rooms[1:], 1):
-            for _ in range(50):
-                other = rng.choice(rooms[:i])
-                direction = rng.choice(compass[: rng.choice((4, 8, 12))])
-                if self._link(other, direction, room):
-                    break
-        for _ in range(rng.randint(0, len(rooms) // 2)):
-            a, b, direction = rng.choice(rooms), rng.choice(rooms), rng.choice(compass)
-            one_way = rng.random() < 0.4
-            if a != b:
-                self._link(a, direction, b, one_way)
-
-    def _link(self, a: str, direction: str, b: str, one_way: bool = False) -> bool:
-        back = (b, OPPOSITE[direction])
-        if (a, direction) in self.ways or (not one_way and back in self.ways):
-            return False
-        self.ways[a, direction] = b
-        if not one_way:
-            self.ways[back] = a
-            self.links.append((a, direction, b))
-        return True
-
-    def doors(self, parts: Parts) -> list[Table]:
-        """Some of the links get a door."""
-        doors = list[Table]()
-        count = min(len(self.links), self.rng.choice((0, 1, 2, 2, 3, 3)))
-        for at, direction, to in self.rng.sample(self.links, count):
-            del self.ways[at, direction], self.ways[to, OPPOSITE[direction]]
-            doors.append(parts.door(at, direction, to))
-        return doors
-
-    def exits(self, room: str) -> dict[str, str]:
-        """The ways out of a room that have no door."""
-        return {d: to for (at, d), to in self.ways.items() if at == room}
-
-
 def _without_rules(prose: Prose, parts: Parts, ways: Map) -> Table:
     """A pack without deeds, rules and clocks."""
     rng, places = prose.rng, parts.rooms
-    for _ in range(rng.randint(max(2, len(places) // 2), len(places) + 4)):
+    many = len(places) > MANY
+    least = max(2, len(places) // (3 if many else 2))
+    for _ in range(rng.randint(least, least * 2 if many else len(places) + 2)):
         parts.add_thing()
-    people = [parts.person() for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
-    parts.hand_out(people)
+    people = [parts.person() for _ in range(rng.choice((0, 0, 1, 1, 2, 2)))]
     doors = ways.doors(parts)
-    dark = {name for name in places if rng.random() < rng.choice((0, 0, 0.1, 0.3))}
-    if dark and rng.random() < 0.8:
+    dark = set[str]()
+    if rng.random() < 0.4:
+        dark = ways.dark(places, rng.choice((1, 1, 2, 3, max(1, len(places) // 3))))
+    if rng.random() < (0.85 if dark else 0.3):
         parts.add_lamp()
+    parts.complete()
+    parts.hand_out(people)
     things = parts.things
     if not any(not thing.get("fixed") for thing in things):
         things[0].pop("fixed")
     portable = [thing["name"] for thing in things if not thing.get("fixed")]
+    lit = [place for place in places if place not in dark]
     table: Table = {
         "format": 1,
         "rooms": _rooms(prose, places, ways, dark),
         "title": " ".join(word.capitalize() for word in prose.names.name(PLACES).split()),
         "intro": prose.text(),
-        "start": rng.choice(places),
+        "start": rng.choice(lit if lit and rng.random() < 0.8 else places),
         "replies": prose.replies(),
         "doors": doors,
         "things": things,
         "people": people,
     }
-    if rng.random() < 0.7:
+    if rng.random() < 0.6:
         ending = {"thing": rng.choice(portable), "room": rng.choice(places)}
         table["ending"] = {**ending, "text": prose.text()}
     return table
@@ -127,16 +93,22 @@ def _without_rules(prose: Prose, parts: Parts, ways: Map) -> Table:
 
 def _rooms(prose: Prose, places: list[str], ways: Map, dark: set[str]) -> list[Table]:
     rng, rooms = prose.rng, list[Table]()
+    # In some worlds a room or two is full of what can only be looked at, as authors' rooms are.
+    full = (
+        set(rng.sample(places, rng.choice((0, 0, 0, 0, 1, 2)))) if len(places) > 2 else set[str]()
+    )
+    share = 0.05 if len(places) > MANY else 0.12
     for place in places:
-        room: Table = {"name": place, "description": prose.text(rng.randint(1, 2))}
+        room: Table = {"name": place, "description": prose.room(ways.all_exits(place))}
         room["exits"] = ways.exits(place)
         room["dark"] = place in dark
         if rng.random() < 0.1:
             room["first"] = prose.text()
-        if rng.random() < 0.25:
-            seen = [prose.names.name(THINGS) for _ in range(rng.choice((1, 1, 2)))]
+        count = rng.randint(3, 5) if place in full else rng.random() < share
+        if count:
+            seen = [prose.names.name(THINGS) for _ in range(count)]
             room["scenery"] = {name: prose.text() for name in seen}
-        if rooms and rooms[-1].get("scenery") and rng.random() < 0.2:
+        if rooms and rooms[-1].get("scenery") and rng.random() < 0.1:
             room["scenery"] = {**rooms[-1]["scenery"], **room.get("scenery", {})}
         rooms.append(room)
     return rooms

@@ -63,12 +63,15 @@ class _Typed:
         return self.words.resolve(words, self.near, self.verb)
 
 
-def parse(text: str, world: World, near: Collection[str] = ()) -> Command | Rejection:
+def parse(
+    text: str, world: World, near: Collection[str] = (), seen: Collection[str] | None = None
+) -> Command | Rejection:
     """One command. `near` names what is at hand, and the room if it is known: these win where a
-    phrase could mean several."""
+    phrase could mean several. `seen` names what else the player has come across (None: all): of
+    other nouns only the whole name is understood."""
     if len(text) > LONGEST:
         return Rejection(f"That is {len(text):,} characters long; say it in {LONGEST}.")
-    words, lexicon = words_of(text), lexicon_of(world)
+    words, lexicon = words_of(text), lexicon_of(world).for_one_who_saw(seen)
     if not plain(words):
         return Rejection("I beg your pardon?")
     said = " ".join(words)

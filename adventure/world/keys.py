@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from adventure.world.lines import Place
 from adventure.world.parts import (
+    LONGEST_CLOCK,
+    LONGEST_STEP,
     Clock,
     Door,
     Ending,
@@ -212,7 +214,8 @@ def _sentence(place: Place, error: Any, table: Mapping[str, Any]) -> str:
         case "literal_error":
             return f"{_named(place, table)} must be {limits['expected']}."
         case "int_type" | "greater_than_equal" | "less_than_equal":
-            least, most = (0, 1000) if place[0] == "deeds" else (1, 999)
+            least, most = (0, 1000) if place[0] == "deeds" else (1, LONGEST_CLOCK)
+            most = LONGEST_STEP if key == "every" else most
             return f"{_named(place, table)} must be a whole number from {least} to {most}."
     wanted = _WANTED.get(error["type"], "something else")
     if place[0] in _SINGLE and len(place) == 1:

@@ -1,11 +1,13 @@
 """The words of one world: which noun a phrase means, which of its rules a command is about.
 
 Knows what the pack says, not where anything is: `near` names the things at hand, as far as anybody
-knows. Made once for a world, since every command asks it.
+knows, and `seen` those that the player has come across. Made once for a world, since every command
+asks it.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from typing import cast
@@ -16,6 +18,7 @@ from adventure.world.verbs import ANSWERED, BY_NAME, COMMAND_WORDS, VERB_OF, Ver
 
 ARTICLES = frozenset("the a an my some this that his her their your".split())
 NOT_FOR_YOU = "You don't need to trouble yourself with that."
+NOT_HERE = "You can see nothing like that here."
 _ALIKE = 0.72
 """How like a word must be to be offered for one that isn't known."""
 
@@ -42,6 +45,7 @@ class Lexicon:
         self.rooms = {spoken(room.name): room.name for room in world.rooms}
         self.rules: dict[str, str] = {}
         self.own: dict[str, str] = {}
+        self.seen: Collection[str] | None = None
         self._known: frozenset[str] | None = None
         for do, line in world.alias.items():
             self.rules[do] = line
@@ -53,6 +57,14 @@ class Lexicon:
             verb = VERB_OF.get(spoken(name), "")
             if bar and verb and verb not in ANSWERED:
                 self.rules.setdefault(f"{verb}|{rest}", line)
+
+    def for_one_who_saw(self, seen: Collection[str] | None) -> Lexicon:
+        """The same words for a player who has come across these nouns; None: across all."""
+        if seen is None:
+            return self
+        mine = copy.copy(self)
+        mine.seen = seen
+        return mine
 
     # -- rules
 
@@ -87,7 +99,11 @@ class Lexicon:
     def resolve(
         self, words: Sequence[str], near: Collection[str], verb: Verb | None = None
     ) -> str | Rejection:
-        """The one noun that a phrase means: its name, a synonym, or some of its words."""
+        """The one noun that a phrase means: its name, a synonym, or some of its words.
+
+        What is at hand comes first, then what has been seen: half a name is no way to learn of
+        what is far away.
+        """
         name = self.named(words)
         if name:
             return name
@@ -98,14 +114,20 @@ class Lexicon:
         exact = [n for n, phrases in known if said in phrases or bare in phrases]
         loose = [n for n, phrases in known if any(set(bare) <= set(p) for p in phrases)]
         at_hand = [[n for n in found if n in near] for found in (exact, loose)]
-        found = next((names for names in (*at_hand, exact, loose) if names and bare), [])
+        met = [[n for n in found if self._met(n)] for found in (exact, loose)]
+        found = next((names for names in (*at_hand, *met) if names and bare), [])
         if len(found) > 1:
             found = self._fit(found, verb) or found
         if len(found) == 1:
             return found[0]
         if found:
             return Rejection(f"Which do you mean, {_either(found)}?", among=tuple(found))
+        if loose and bare:
+            return Rejection(NOT_HERE)
         return self._unknown(bare, near)
+
+    def _met(self, name: str) -> bool:
+        return self.seen is None or name in self.seen
 
     def _fit(self, names: list[str], verb: Verb | None) -> list[str]:
         """Of several, those that the verb makes sense with."""

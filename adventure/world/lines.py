@@ -27,6 +27,15 @@ class Source:
     @cached_property
     def lines(self) -> dict[Place, int]:
         """The line on which each key and each table begins."""
+        return self._read[0]
+
+    @property
+    def twice(self) -> tuple[Place, int] | None:
+        """The first key or table that is there already, and its second line; None without one."""
+        return next(iter(self._read[1]), None)
+
+    @cached_property
+    def _read(self) -> tuple[dict[Place, int], list[tuple[Place, int]]]:
         return _lines(self.text)
 
     def line(self, place: Place) -> int:
@@ -42,24 +51,32 @@ class Source:
         return f"{self.name}, line {line}" if line else self.name
 
 
-def _lines(text: str) -> dict[Place, int]:
+def _lines(text: str) -> tuple[dict[Place, int], list[tuple[Place, int]]]:
+    """Where everything begins, and what is there a second time, on which line."""
     found: dict[Place, int] = {}
+    again: list[tuple[Place, int]] = []
     counts: dict[Place, int] = {}
     table: Place = ()
     inside = ""  # the quotes of the long string that we are in
+
+    def begin(place: Place, number: int) -> None:
+        if found.setdefault(place, number) != number:
+            again.append((place, number))
+
     for number, line in enumerate(text.split("\n"), 1):
         if not inside and (key := _KEY.match(line)):
-            found.setdefault(table + _steps(key[1], (), {}), number)
+            begin(table + _steps(key[1], (), {}), number)
         elif not inside and (header := _HEADER.match(line)):
             table = _steps(header[2], (), counts)
             if header[1] == "[[":
+                if table not in counts:
+                    begin(table, number)
                 counts[table] = counts.get(table, -1) + 1
-                found.setdefault(table, number)
                 table = (*table, counts[table])
-            found.setdefault(table, number)
+            begin(table, number)
         for quotes in _LONG_STRING.findall(line):
             inside = {"": quotes, quotes: ""}.get(inside, inside)
-    return found
+    return found, again
 
 
 def _steps(dotted: str, place: Place, counts: dict[Place, int]) -> Place:

@@ -19,11 +19,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from adventure.errors import PackError
-from adventure.world.doing import canonical_rules
+from adventure.world.doing import canonical_rules, keep_words
 from adventure.world.faults import RESERVED_NAMES, RESERVED_WORDS, faults
+from adventure.world.free import keep_free, read_free
 from adventure.world.keys import Fault, nearest, quoted, type_faults, unknown_key
-from adventure.world.lines import Source
-from adventure.world.parcel import SUFFIX, WORLD, is_parcel, open_parcel
+from adventure.world.lines import Place, Source
+from adventure.world.parcel import PROMPT, SUFFIX, WORLD, is_parcel, open_parcel
 from adventure.world.parts import (
     DIRECTIONS,
     OPPOSITE,
@@ -66,6 +67,8 @@ MOST_FAULTS = 20
 """So many are told at once."""
 _DOTS = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 """A key of so many parts would take the TOML parser hours; no sentence looks like it."""
+_AGAIN = re.compile("Cannot (overwrite|declare|mutate)|Duplicate")
+"""How TOML's parser begins to speak of what stands twice."""
 _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
@@ -78,6 +81,8 @@ def load_world(path: Path) -> World:
     world = make_world(table, source.name, source.text, name)
     if world.cover and not parcel:
         _check_cover(source, _file_of(path).parent, world.cover)
+    beside = f"{PROMPT} in {source.name}" if parcel else str(Path(source.name).with_name(PROMPT))
+    keep_free(world, read_free(path, beside))
     return world
 
 
@@ -129,6 +134,8 @@ def _parse(source: Source) -> dict[str, Any]:
     except RecursionError as error:
         raise PackError(deep) from error
     except ValueError as error:  # TOMLDecodeError, and numbers or dates that Python can't hold
+        if _AGAIN.match(str(error)) and source.twice:
+            raise PackError(_twice(source, *source.twice)) from error
         said = str(error).rstrip(".").replace("\n", " ")
         line = _LINE.search(said)
         where = f"{source.name}, line {line[1]}" if line else source.name
@@ -136,7 +143,23 @@ def _parse(source: Source) -> dict[str, Any]:
         at_end = " its end" if "(at end of document)" in what else " that line"
         what = what.replace(" (at end of document)", "")
         how = f"look at the quotation marks and brackets before{at_end}"
+        if _AGAIN.match(what):
+            how = "something stands there twice, so leave one out"
         raise PackError(f"{where}: this is not valid TOML: {what[:120]}; {how}.") from error
+
+
+def _twice(source: Source, place: Place, line: int) -> str:
+    """What to say of a key or a table that stands a second time on this line."""
+    names = [str(step) for step in place if isinstance(step, str)]
+    within, how = "", "leave one out"
+    if isinstance(place[-1], str) and len(place) == 1:
+        what = f"{quoted(names[0])} stands twice"
+    else:
+        what = f"{quoted(names[-1])} stands twice"
+        part = any(isinstance(step, int) for step in place)
+        within = f" in one [[{names[0]}]]" if part else f" in [{'.'.join(names[:-1])}]"
+        how += f", or begin another [[{names[0]}]] before it" if part else ""
+    return f"{source.name}, line {line}: {what}{within}, first on line {source.line(place)}; {how}."
 
 
 def make_world(
@@ -154,9 +177,10 @@ def make_world(
         where = lines.where(("format",))
         raise PackError(f"{where}: format is {quoted(seen)}; this version reads format = 1.")
     world: World | None = None
-    slips, rules = canonical_rules(table)
+    slips, rules, typed = canonical_rules(table)
     try:
         world = World.model_validate({**table, **rules, "name": name})
+        keep_words(world, typed)
         found: Iterator[Fault] = faults(world)
     except ValidationError as error:
         found = type_faults(error, table)

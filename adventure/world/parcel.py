@@ -21,6 +21,7 @@ from adventure.errors import PackError
 
 SUFFIX = ".world"
 WORLD, MANIFEST, OPENING = "world.toml", "manifest.json", "opening.safetensors"
+PROMPT = "prompt.md"
 MOST_FILES = 200
 LARGEST = {WORLD: 2 << 20, MANIFEST: 1 << 20, OPENING: 64 << 20}
 LARGEST_OTHER = 8 << 20  # bytes of a test, a cover or a licence

@@ -39,7 +39,11 @@ Prose = Annotated[str, Field(min_length=1, max_length=_PROSE_LIMIT)]
 About = Annotated[str, Field(max_length=_PROSE_LIMIT)]
 Texts = Annotated[tuple[About, ...], Field(max_length=20)]
 """Names, conditions, effects: few, and none longer than a paragraph."""
-Turns = Annotated[StrictInt, Field(ge=1, le=999)]
+LONGEST_CLOCK = 200
+"""Turns. A clock is a block of the pack's text for every nine of them."""
+LONGEST_STEP = 9
+"""Turns from one room to the next of somebody's walk: of one digit, which is all that is learnt."""
+Turns = Annotated[StrictInt, Field(ge=1, le=LONGEST_CLOCK)]
 Points = Annotated[StrictInt, Field(ge=0, le=1000)]
 TREASURE_POINTS = 5
 """What taking a treasure is worth where [deeds] doesn't list it."""
@@ -140,7 +144,7 @@ class Person(Noun):
     talk: About = ""
     other: About = ""
     route: Annotated[tuple[str, ...], Field(max_length=50)] = ()
-    every: Turns = 3
+    every: Annotated[StrictInt, Field(ge=1, le=LONGEST_STEP)] = 3
 
 
 class Rule(Table):

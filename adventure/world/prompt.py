@@ -39,8 +39,8 @@ def parse_record(line: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def listed(name: str, place: str, lit: bool) -> str:
-    """A thing as a list shows it."""
-    return f"{name} (worn)" if place == WORN else f"{name} (lit)" if lit else name
+    """A thing as a list shows it. A light that is worn shines: its list says that it is lit."""
+    return f"{name} (lit)" if lit else f"{name} (worn)" if place == WORN else name
 
 
 def list_key(world: World, place: str) -> str:

@@ -53,7 +53,7 @@ def _texts(world: World) -> Iterator[Fault]:
     keys = _record_keys(world)
     table = world.model_dump(by_alias=True, exclude={"name"}, exclude_defaults=True)
     for rule, dumped in zip(world.rules, table.get("rules", ()), strict=True):
-        dumped["when"] = tuple(in_words(do) for do in rule.commands)  # as messages name it
+        dumped["when"] = tuple(in_words(do, world) for do in rule.commands)  # as messages name it
     for place, text, is_key in _strings(table, ()):
         for said in _text_faults(text, not is_key and bool(set(place) & _PROSE_KEYS), names, keys):
             yield place, f"{_what(place, table, is_key)} {said}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adventure.world.parts import DIRECTIONS
-from adventure.world.random_parts import Table
+from adventure.world.parts import DIRECTIONS, OPPOSITE
+from adventure.world.random_parts import MANY, Parts, Table
 from adventure.world.random_prose import Prose
-from adventure.world.verbs import ALOUD, ANSWERED, VERBS
-from adventure.world.words import COMMON, STUFF
+from adventure.world.random_quests import Quests
+from adventure.world.verbs import ALOUD, ANSWERED, SHORT, VERBS
+from adventure.world.words import COMMON
 
 _HANDS = [verb.name for verb in VERBS if verb.name not in ANSWERED and not verb.topic]
 _BARE = (*ALOUD, "listen", "smell", "wait", "look")
@@ -17,41 +18,79 @@ _OFTEN = (
 ).split()
 
 
+_NO_VERBS = frozenset(
+    (*"arrive clock if so say usual end that this these those it go".split(), *DIRECTIONS, *SHORT)
+)
+
+
 class Rules:
     """Makes rules for what is in `table`, a pack that is finished but for them."""
 
-    def __init__(self, prose: Prose, table: Table) -> None:
+    def __init__(self, prose: Prose, table: Table, parts: Parts) -> None:
         self.rng, self.names, self.prose, self.table = prose.rng, prose.names, prose, table
+        self.parts = parts
         self.rooms: list[str] = [room["name"] for room in table["rooms"]]
-        self.deeds = [self.names.deed() for _ in range(self.rng.randint(1, 5))]
+        self.deeds = [self.names.deed() for _ in range(self.rng.randint(1, 3))]
         self.clocks: list[Table] = []
 
     def add(self) -> None:
-        """Put clocks and rules into the table."""
+        """Put clocks, rules and the deeds that they speak of into the table."""
         rng = self.rng
-        drawn = [self._clock() for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-        clocks = list({clock["name"]: clock for clock in drawn}.values())
-        self.clocks = clocks
+        for _ in range(rng.choice((0, 0, 0, 1, 1, 2, 2, 3))):
+            self.add_clock(running=rng.random() < 0.6)
         rules = list[Table]()
-        for _ in range(rng.choice((0, 1, 2, 3, 4, 6, 8, 12))):
+        for _ in range(rng.choice((0, 1, 2, 3) if len(self.rooms) > MANY else (0, 1, 2, 3, 4, 6))):
             rules.append(self._rule())
-            while rng.random() < 0.3:
+            while rng.random() < 0.25:
                 rules.append(self._rule() | {"when": rules[-1]["when"]})
         rng.shuffle(rules)
-        self.table |= {"clocks": clocks, "rules": rules}
+        for clock in self.clocks:
+            clock["then"] = tuple(self._effect() for _ in range(rng.choice((0, 1, 1, 2))))
+            if rng.random() < 0.35:
+                clock["needs"] = tuple(self._condition() for _ in range(rng.choice((1, 1, 2))))
+        quests = Quests(self)
+        chains = rng.choice((0, 0, 1, 1, 1, 2) if len(self.rooms) > 4 else (0, 0, 0, 1, 1))
+        chained = [r for _ in range(chains) for r in quests.chain(rng.choice((1, 2, 3, 4)))]
+        rules = [*chained, *rules] if rng.random() < 0.7 else [*rules, *chained]
+        for clock in self.clocks:
+            if not clock["then"] or rng.random() < 0.7:
+                clock["say"] = self.prose.text()
+        self.table |= {"clocks": self.clocks, "rules": rules}
+        self.table["deeds"] = self._listed()
 
-    def _clock(self) -> Table:
+    def add_clock(self, running: bool) -> Table:
+        """One more clock, whose effects are drawn when all clocks are known."""
         rng = self.rng
-        clock: Table = {"name": self.prose.stock.draw(STUFF), "turns": rng.randint(2, 9)}
-        if rng.random() < 0.15:
-            clock["turns"] = rng.randint(10, 40)
-        clock |= {"running": rng.random() < 0.6, "every": rng.random() < 0.4}
-        clock["then"] = tuple(self._effect() for _ in range(rng.choice((0, 1))))
-        if rng.random() < 0.4:
-            clock["needs"] = tuple(self._condition() for _ in range(rng.choice((1, 1, 2))))
-        if rng.random() < 0.8:
-            clock["say"] = self.prose.text()
+        turns = rng.randint(10, 40) if rng.random() < 0.15 else rng.randint(2, 9)
+        clock: Table = {"name": self.names.clock(), "turns": turns, "then": ()}
+        clock |= {"running": running, "every": rng.random() < 0.4}
+        self.clocks.append(clock)
         return clock
+
+    def new_deed(self) -> str:
+        """One that nothing has done so far."""
+        self.deeds.append(self.names.deed())
+        return self.deeds[-1]
+
+    def doors_of(self, room: str) -> list[str]:
+        """Directions in which doors lead out of a room."""
+        doors: list[Table] = self.table["doors"]
+        out = [door["direction"] for door in doors if door["from"] == room]
+        return out + [OPPOSITE[door["direction"]] for door in doors if door["to"] == room]
+
+    def _listed(self) -> dict[str, int]:
+        """Points of all deeds that are spoken of, and now and then of treasures."""
+        spoken = list[str]()
+        for part in (*self.table["rules"], *self.clocks):
+            spoken += [*part.get("needs", ()), *part.get("then", ())]
+        points = dict[str, int]()
+        for deed in self.deeds:
+            if any(text in (f"deed {deed}", f"{deed} done", f"{deed} not done") for text in spoken):
+                points[deed] = self.rng.choice((1, 2, 5, 5, 10, 10, 20))
+        for thing in self.table["things"]:
+            if thing.get("treasure") and self.rng.random() < 0.2:
+                points[thing["name"]] = self.rng.choice((1, 2, 5, 10))
+        return points
 
     def _rule(self) -> Table:
         rng = self.rng
@@ -62,13 +101,13 @@ class Rules:
         if rng.random() < 0.5:
             needs = {text: self.prose.text() if rng.random() < 0.7 else "" for text in asked}
         effects = [self._effect() for _ in range(rng.choice((0, 1, 1, 2, 3)))]
-        rule: Table = {"when": do, "needs": needs, "then": tuple(effects)}
-        rule["say"] = self.prose.text()
-        if rng.random() < 0.4:
+        rule: Table = {"when": do, "needs": needs, "then": tuple(effects), "say": self.prose.say()}
+        silent = [text for text in asked if not isinstance(needs, dict) or not needs[text]]
+        if silent and rng.random() < 0.5:
             rule["otherwise"] = self.prose.text()
         if where:
             rule["in"] = where
-        if rng.random() < 0.25:
+        if rng.random() < 0.3:
             rule["once"] = True
             rule["again"] = self.prose.text() if rng.random() < 0.5 else ""
         return rule
@@ -95,7 +134,7 @@ class Rules:
             verb = rng.choice(("ask", "ask", "tell"))
             return f"{verb}|{person['name']}|{rng.choice(topics)}", where
         if roll < 0.76:
-            own = " ".join(self.prose.stock.draw(COMMON) for _ in range(rng.choice((1, 1, 2))))
+            own = self._own_verb()
             return f"{own}|{noun}" if rng.random() < 0.8 else own, where
         if roll < 0.8:
             verb = rng.choice(("unlock", "tie", "turn", "hit", "rub"))
@@ -104,6 +143,14 @@ class Rules:
         if scenery and rng.random() < 0.3:
             noun = rng.choice(scenery)
         return f"{rng.choice(_OFTEN)}|{noun}", where
+
+    def _own_verb(self) -> str:
+        """A word or two that are no command so far and no heading of the game's own blocks."""
+        while True:
+            drawn = (self.prose.stock.draw(COMMON) for _ in range(self.rng.choice((1, 1, 2))))
+            own = " ".join(drawn)
+            if not {*own.split()} & _NO_VERBS:
+                return own
 
     def _condition(self) -> str:
         rng = self.rng
@@ -123,12 +170,16 @@ class Rules:
         if roll < 0.6 and stateful:
             name = rng.choice(stateful)
             known: Table = next((t for t in things if t["name"] == name), {})
-            usual = ("on", "off") if known.get("switch") else ("open", "closed")
+            shut = ("open", "closed", "locked") if known.get("key") else ("open", "closed")
+            usual = ("on", "off") if known.get("switch") else shut
             state = rng.choice(known.get("states") or usual)
             return f"{name} is {rng.choice(('', '', 'not '))}{state}"
         if roll < 0.8:
             return f"you {rng.choice(('in', 'in', 'not in'))} {room}"
-        return f"{thing} {rng.choice(('in', 'not in'))} {room}"
+        boxes = [t["name"] for t in things if t.get("container") or t.get("supporter")]
+        boxes = [name for name in (*boxes, *(p["name"] for p in people)) if name != thing]
+        where = rng.choice(boxes) if boxes and rng.random() < 0.5 else room
+        return f"{thing} {rng.choice(('in', 'in', 'not in'))} {where}"
 
     def _effect(self) -> str:
         rng, rooms = self.rng, self.rooms
@@ -145,15 +196,11 @@ class Rules:
             return f"{thing['name']} becomes {rng.choice(states)}"
         if roll < 0.35 and switched:
             return f"{rng.choice(switched)['name']} becomes {rng.choice(('on', 'off'))}"
-        if roll < 0.6:
-            movable = [t["name"] for t in self.table["things"] if not t.get("fixed")]
-            people = [p["name"] for p in self.table["people"]]
-            name = rng.choice([*movable, *people])
-            others = [] if name in people else ["you", "you", "nowhere"]
-            return f"{name} moves to {rng.choice([*rooms, *others])}"
-        if roll < 0.7:
+        if roll < 0.58:
+            return self._move()
+        if roll < 0.68:
             return f"{rng.choice(rooms)} {rng.choice(DIRECTIONS[:8])} leads to {rng.choice(rooms)}"
-        if roll < 0.78:
+        if roll < 0.75:
             return f"you go to {rng.choice(rooms)}"
         if roll < 0.88:
             return f"deed {rng.choice(self.deeds)}"
@@ -164,3 +211,16 @@ class Rules:
         if rng.random() < 0.2:
             return f"game {rng.choice(('won', 'lost'))}"
         return f"deed {rng.choice(self.deeds)}"
+
+    def _move(self) -> str:
+        """Something goes to a room, to the player, out of the world, to somebody or into a box."""
+        rng, things = self.rng, self.table["things"]
+        people = [p["name"] for p in self.table["people"]]
+        name = rng.choice([*(t["name"] for t in things if not t.get("fixed")), *people])
+        if name in people:
+            return f"{name} moves to {rng.choice(self.rooms)}"
+        thing = next(t for t in things if t["name"] == name)
+        boxes = [t["name"] for t in things if t.get("container") or t.get("supporter")]
+        inside = not (thing.get("light") or name in boxes)  # nothing may come to be in itself
+        others = [*people, *boxes] if inside and rng.random() < 0.4 else []
+        return f"{name} moves to {rng.choice(others or [*self.rooms, 'you', 'you', 'nowhere'])}"

@@ -13,7 +13,18 @@ from adventure.world.compile import condition, effect
 from adventure.world.doing import in_words
 from adventure.world.keys import Fault, nearest, quoted
 from adventure.world.lines import Place
-from adventure.world.parts import DIRECTIONS, NOWHERE, WORN, Person, Room, Rule, Thing, World
+from adventure.world.parts import (
+    DIRECTIONS,
+    LONGEST_CLOCK,
+    LONGEST_STEP,
+    NOWHERE,
+    WORN,
+    Person,
+    Room,
+    Rule,
+    Thing,
+    World,
+)
 from adventure.world.thing_faults import holder_fault, states_of
 
 CONDITIONS = (
@@ -38,7 +49,7 @@ def rule_faults(world: World) -> Iterator[Fault]:
 
 
 def _rule_faults(place: Place, rule: Rule, world: World) -> Iterator[Fault]:
-    it = f"the rule {quoted(in_words(rule.first))}"
+    it = f"the rule {quoted(in_words(rule.first, world))}"
     rooms = [room.name for room in world.rooms]
     if rule.in_ and rule.in_ not in rooms:
         said = f"{it} holds in {quoted(rule.in_)}, which is no room"
@@ -117,8 +128,11 @@ def effect_faults(place: Place, it: str, text: str, world: World) -> Iterator[Fa
             if name not in known_clocks:
                 said = f"{it} sets the clock {quoted(name)}, which doesn't exist"
                 yield place, said + nearest(name, known_clocks)
-            if turns != "off" and not (turns.isascii() and len(turns) < 4 and int(turns)):
-                yield place, f"{it} sets a clock to {quoted(turns)}{end}; write 1 to 999, or off."
+            most = LONGEST_STEP if name in walkers else LONGEST_CLOCK
+            count = int(turns) if turns.isascii() and turns.isdigit() and len(turns) < 4 else 0
+            if turns != "off" and not 0 < count <= most:
+                how = f"write 1 to {most}, or off"
+                yield place, f"{it} sets a clock to {quoted(turns)}{end}; {how}."
 
 
 def _move_faults(

@@ -3,10 +3,11 @@
 In a reply `*` is the command's first noun with its article, `#` the second, `~` the key of the
 record before with its article, `@` its value, `&` its last item, `^` what the author's line is
 about, `%` the record's first item. None begins a sentence with a noun, which would want a capital
-letter.
+letter; and no verb or pronoun agrees with one, so names in the plural read as well as others.
 
 In the tables below {take} is a verb that agrees with the player and the tense, {You} the player,
-{is} what a thing does; where several replies stand for one kind, the game master varies them.
+{me} the player as an object, {is} a verb with another subject; where several replies stand for one
+kind, the game master varies them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
     "upon": ("On *: @.",),
     "carry": ("{You} {carry}: @.",),
     "deeds": ("So far: @.",),
-    "state": ("It {is} &.",),
+    "state": ("At the moment: &.",),
     "dark": ("It {is} too dark to see.",),
     "noway": ("{You} {can't} go that way.", "There {is} no way through there."),
-    "barred": ("{You} {can't}: ~ {is} &.",),
+    "barred": ("{You} {can't}, with ~ &.",),
     "absent": ("{You} {can't} see * here.", "There {is} no sign of * here."),
     "absent2": ("{You} {can't} see # here.",),
     "taken": ("{You} {take} *.", "{You} {pick} up *.", "{You} {have} * now."),
@@ -47,16 +48,16 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
     "dropped": ("{You} {put} down *.", "{You} {leave} * there.", "{You} {let} go of *."),
     "havenot": ("{You} {don't} have *.",),
     "nokey": ("{You} {don't} have #.",),
-    "put": ("{You} {put} * there.", "It {is} a good place for *."),
+    "put": ("{You} {put} * there.", "There {is} just the place for *."),
     "noplace": ("Nothing {can} be put there.",),
-    "shut": ("{You} {can't}, while # {is} &.",),
+    "shut": ("{You} {can't}, with # &.",),
     "opened": ("{You} {open} *.", "With a push, {you} {open} *."),
     "closed": ("{You} {close} *.", "{You} {shut} *."),
     "unlocked": ("{You} {unlock} * with #.",),
     "locked": ("{You} {lock} * with #.",),
-    "already": ("But * {is} & already.",),
-    "cannot": ("{You} {can't} do that with *.", "That {is} not what * {is} for."),
-    "misfit": ("{You} {try}, but # {won't} fit *.",),
+    "already": ("No need for that, with * & already.",),
+    "cannot": ("{You} {can't} do that with *.", "No use trying that with *."),
+    "misfit": ("{You} {try} # on *, without success.",),
     "worn": ("{You} {put} on *.",),
     "unworn": ("{You} {take} off *.",),
     "eaten": ("{You} {eat} *.",),
@@ -65,10 +66,10 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
     "off": ("{You} {turn} off *.",),
     "wait": ("Time {passes}.", "{You} {wait}.", "A moment {goes} by."),
     "nothing": ("Nothing {happens}.", "That {changes} nothing.", "Nothing {comes} of it."),
-    "unwanted": ("{You} {offer} *, but # {doesn't} want it.",),
-    "silent": ("{You} {ask}, but * {says} nothing to that.", "To that * {has} no answer."),
-    "comes": ("In {comes} ^.", "Then ^ {comes} in."),
-    "goes": ("Then ^ {goes} away.", "Off {goes} ^."),
+    "unwanted": ("{You} {offer} * to #, without success.",),
+    "silent": ("{You} {get} no answer from *.", "To that there {is} no answer from *."),
+    "comes": ("{You} {notice} ^ arriving.", "{You} {hear} ^ come in."),
+    "goes": ("{You} {notice} ^ leaving.", "{You} {hear} ^ go away."),
 }
 _TERSE: Mapping[str, tuple[str, ...]] = {
     "see": ("Here: @.",),
@@ -77,8 +78,8 @@ _TERSE: Mapping[str, tuple[str, ...]] = {
     "state": ("Now &.",),
     "dark": ("Dark. Nothing to be seen.",),
     "noway": ("No way there.",),
-    "barred": ("Barred: ~ {is} &.",),
-    "absent": ("No * here.", "Not here: *."),
+    "barred": ("Barred by ~: &.",),
+    "absent": ("Not here: *.", "No sign of *."),
     "absent2": ("Not here: #.",),
     "taken": ("Taken: *.", "Got *."),
     "treasure": ("Taken: *. A treasure.",),
@@ -94,7 +95,7 @@ _TERSE: Mapping[str, tuple[str, ...]] = {
     "closed": ("Closed: *.",),
     "unlocked": ("A click. Unlocked: *.",),
     "locked": ("A click. Locked: *.",),
-    "already": ("No need: * {is} &.",),
+    "already": ("No need, with * &.",),
     "cannot": ("Not with *.", "No use."),
     "misfit": ("Wrong key: #.",),
     "worn": ("Worn: *.",),
@@ -107,30 +108,33 @@ _TERSE: Mapping[str, tuple[str, ...]] = {
     "nothing": ("Nothing.", "No effect."),
     "unwanted": ("Refused by #.",),
     "silent": ("No answer from *.",),
+    "comes": ("Arriving: ^.",),
+    "goes": ("Leaving: ^.",),
 }
 _STORYBOOK: Mapping[str, tuple[str, ...]] = {
-    "see": ("There before {you}: @.",),
+    "see": ("There before {me}: @.",),
     "carry": ("In {your} keeping: @.",),
     "deeds": ("Of this the tale {tells}: @.",),
+    "state": ("At this hour: &.",),
     "dark": ("The dark {is} as thick as wool, and {you} {see} nothing in it.",),
     "noway": ("No path {leads} that way.", "{You} {look} for a way there, and there {is} none."),
-    "barred": ("{You} {come} no further, for ~ {is} &.",),
+    "barred": ("{You} {come} no further, with ~ &.",),
     "absent": ("{You} {look} about for *, and {find} no such thing.", "Of * there {is} no sign."),
     "absent2": ("Of # there {is} no sign.",),
-    "taken": ("{You} {take} * into {your} keeping.", "So * {comes} along.", "{You} {lift} * up."),
-    "treasure": ("{You} {take} *, and a treasure it {is}.",),
-    "fixed": ("Try as {you} will, * {stays} where it {is}.", "{You} {tug}, and * {stays}."),
-    "held": ("But * {belongs} to another.",),
-    "dropped": ("{You} {lay} * down.", "Here {you} {part} with *."),
-    "put": ("{You} {find} a place for *, and there it {lies}.",),
-    "opened": ("{You} {open} *, and it {makes} no fuss.", "With a creak {you} {open} *."),
+    "taken": ("{You} {take} * into {your} keeping.", "{You} {take} * along.", "{You} {lift} up *."),
+    "treasure": ("{You} {take} *, a treasure indeed.",),
+    "fixed": ("Try as {you} {will}, there {is} no moving *.", "{You} {tug} at *, in vain."),
+    "held": ("But another {has} hold of *.",),
+    "dropped": ("{You} {lay} down *.", "Here {you} {part} with *."),
+    "put": ("{You} {find} a fitting place for *.",),
+    "opened": ("{You} {open} *, without any fuss.", "With a creak {you} {open} *."),
     "closed": ("{You} {close} * again.",),
-    "unlocked": ("{You} {turn} #, and * {is} locked no more.",),
-    "locked": ("{You} {turn} #, and * {is} locked.",),
+    "unlocked": ("With a turn of # {you} {unlock} *.",),
+    "locked": ("With a turn of # {you} {lock} *.",),
     "nothing": ("And nothing whatever {happens}.", "The world {goes} on as before."),
     "wait": ("{You} {bide} {your} time.", "A while {goes} by.", "{You} {stand} and {listen}."),
-    "unwanted": ("{You} {hold} out *, and # {shakes} a head.",),
-    "silent": ("Of that * {knows} nothing.", "At this * {falls} silent."),
+    "unwanted": ("{You} {hold} out *, and {get} a shake of the head from #.",),
+    "silent": ("{You} {hear} nothing of that from *.", "Of that there {is} no word from *."),
 }
 _WRY: Mapping[str, tuple[str, ...]] = {
     "see": ("On offer: @.",),
@@ -138,9 +142,9 @@ _WRY: Mapping[str, tuple[str, ...]] = {
     "deeds": ("Achievements, of a sort: @.",),
     "dark": ("It {is} as dark as a tax return.", "Somebody {has} turned off the world."),
     "noway": ("The wall there {is} against it.", "A fine idea, but there {is} no way."),
-    "barred": ("A small matter first: ~ {is} &.",),
-    "absent": ("Whatever {you} {see}, it {is} not *.", "{You} {picture} *. It {helps} little."),
-    "absent2": ("{You} {picture} #. It {helps} little.",),
+    "barred": ("A small matter first: ~, &.",),
+    "absent": ("Anything here but *.", "{You} {picture} *. No use."),
+    "absent2": ("{You} {picture} #. No use.",),
     "taken": (
         "{You} {help} {yourself} to *.",
         "Mine, {you} {think}, and {take} *.",
@@ -149,39 +153,38 @@ _WRY: Mapping[str, tuple[str, ...]] = {
     "treasure": ("{You} {take} *. Somebody will pay for that.",),
     "have": ("Look again: {you} {have} *.",),
     "fixed": (
-        "It {turns} out that * {is} attached to the world.",
-        "Neither {you} nor * {is} going anywhere.",
+        "{You} {find} the rest of the world attached to *.",
+        "{You} {tug} at *. The world {holds} on.",
     ),
     "dropped": ("{You} {put} down *, with relief.", "{You} {abandon} *."),
-    "noplace": ("It {is} not that sort of thing.",),
+    "noplace": ("Nobody {puts} anything there, and with reason.",),
     "opened": ("{You} {open} *. No alarms.", "{You} {open} *."),
     "closed": ("{You} {close} *, as {you} {were} taught.", "{You} {close} *."),
     "nothing": ("The universe {takes} no notice.", "A brave try.", "Well, that {is} done."),
-    "cannot": ("That {is} not what * {is} for, as far as anybody {knows}.",),
+    "cannot": ("Nobody {knows} a way to do that with *.",),
     "wait": ("{You} {wait}. It {is} what {you} {do} best.", "Nothing {happens}, in detail."),
-    "unwanted": ("One look, and # {passes} on *.",),
+    "unwanted": ("One look at *, and a polite no from #.",),
     "silent": ("{You} {ask}. A look {is} all that {you} {get} from *.", "No comment from *."),
 }
 VOICES = {"plain": _PLAIN, "terse": _TERSE, "storybook": _STORYBOOK, "wry": _WRY}
 
-_ALIKE = {"put": "put", "let": "let", "shut": "shut", "will": "would"}
 _IRREGULAR = {
     "see": "saw", "take": "took", "leave": "left", "have": "had", "eat": "ate", "drink": "drank",
     "don't": "didn't", "can't": "couldn't", "can": "could", "come": "came", "find": "found",
-    "lay": "laid", "hold": "held", "go": "went", "get": "got", "think": "thought", "do": "did",
+    "lay": "laid", "hold": "held", "get": "got", "think": "thought", "do": "did", "hear": "heard",
     "stand": "stood", "bide": "bided", "is": "was", "are": "were", "were": "had been",
-    "doesn't": "didn't", "won't": "wouldn't", "has": "had", "comes": "came", "goes": "went",
-    "says": "said", "tells": "told", "lies": "lay", "makes": "made", "shakes": "shook",
-    "knows": "knew", "falls": "fell", "takes": "took", "try": "tried", "carry": "carried",
-    "tug": "tugged", "leads": "led", "let": "let", "put": "put", "shut": "shut", "pick": "picked",
+    "has": "had", "comes": "came", "goes": "went", "tells": "told", "knows": "knew",
+    "takes": "took", "try": "tried", "carry": "carried", "tug": "tugged", "leads": "led",
+    "holds": "held", "puts": "put", "let": "let", "put": "put", "shut": "shut",
+    "will": "would",
 }  # fmt: skip
 _THINGS = frozenset(
-    "is are can has won't doesn't comes goes says tells lies makes shakes knows falls takes leads "
-    "passes happens changes stays belongs helps turns".split()
+    "is can has comes goes tells knows takes leads passes happens changes holds puts".split()
 )
-"""Verbs whose subject is a thing: they don't agree with the player."""
+"""Verbs whose subject is no player: `nothing`, `the world`, and never a marked name, which may be
+in the plural."""
 _IRREGULAR_THIRD = {
-    "have": "has", "don't": "doesn't", "do": "does", "are": "is", "were": "was", "go": "goes",
+    "have": "has", "don't": "doesn't", "do": "does", "are": "is", "were": "was",
 }  # fmt: skip
 _SLOT = re.compile(r"\{([^}]+)\}")
 
@@ -211,6 +214,7 @@ def third(verb: str) -> str:
 def voice(name: str, person: str, tense: str, player: str) -> Voice:
     """All standing replies of a voice. Raises KeyError for a voice that there isn't."""
     subject = {"first": "I", "second": "you", "third": player or "they"}[person]
+    object_ = {"first": "me", "second": "you", "third": player or "them"}[person]
     own = {"first": "my", "second": "your", "third": "their"}[person]
     self_ = {"first": "myself", "second": "yourself", "third": "themselves"}[person]
 
@@ -221,6 +225,8 @@ def voice(name: str, person: str, tense: str, player: str) -> Voice:
                 return subject[0].upper() + subject[1:]
             case "you":
                 return subject
+            case "me":
+                return object_
             case "your" | "yourself":
                 return own if word == "your" else self_
         if tense == "past":
@@ -229,7 +235,7 @@ def voice(name: str, person: str, tense: str, player: str) -> Voice:
             return past(word)
         if person == "third" and player and (word == "are" or word not in _THINGS):
             return third(word)
-        return {"are": "am"}.get(word, word) if person == "first" else word
+        return {"are": "am", "were": "was"}.get(word, word) if person == "first" else word
 
     table = {**_PLAIN, **VOICES[name]}
     return {kind: tuple(_SLOT.sub(fill, text) for text in table[kind]) for kind in KINDS}

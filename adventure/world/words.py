@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Callable, Sequence
+
+from adventure.world.random_words import doing, past, third, wordnet
 
 ADJECTIVES = """
 ancient amber ashen bent bitter black blue bold brass brazen bright bristly broad broken bronze brown burnt
@@ -123,7 +126,57 @@ whole whose why wide wife wild will wind window wine wing winter wise wish with 
 wood word work world worn would write wrong year yellow yes yet you young your yourself
 """.split()
 
+PEOPLE = """
+abbot aunt baker bishop boatman brewer captain carter clerk cobbler cook count cousin dancer doctor
+duchess elder farmer ferryman fiddler fisher gardener ghost giant guard guide hermit hunter
+inspector jailer jester judge keeper king knight lady landlord maid mason mayor merchant miller
+miner monk nun nurse painter pedlar pilot piper poet porter priest prince queen ranger sailor
+scholar sexton shepherd singer smith soldier squire stranger student tailor teacher thief tinker
+uncle vicar warden watchman weaver widow witch wizard
+""".split()
+
+SHAPES = """
+angular balanced blunt bulky compact concave conical convex cubic curly diagonal five-sided flattened
+fluted hinged hollow hooped jointed knobbed lidded lopsided matching modular oval pointed pronged rectangular
+rounded seamless six-sided slanted slotted spherical spiral square stackable stubby tapered threaded three-legged
+triangular tubular twin two-tone two-way wedge-shaped wheeled zigzag
+""".split()
+"""Adjectives of a made-up house: how things are shaped, whatever they are."""
+
+KITS = """
+box locker safe trunk drawer crate chest case toolbox cabinet fridge cupboard bin hamper
+""".split()
+STANDS = "shelf rack table counter desk stand bench board pedestal stool tray mantel slab".split()
+MEALS = """
+apple pie loaf cheese pear soup onion biscuit carrot salad pepper egg sandwich peanut berry plum cake
+pancake cookie lettuce melon grapes
+""".split()
+
+BASES = """
+answer ask boil burn call climb cook crumble dance drift fade follow frown gather gleam glimmer
+glow guess hammer happen hover jump knock laugh lean linger listen look matter mutter paint
+pass ponder push rattle rest rustle settle shimmer sigh simmer slumber smoulder soften stay thunder
+tremble turn wait walk wander watch whisper whistle wither wonder work yawn
+""".split()
+PASTS = [past(verb) for verb in BASES]
+DOINGS = [doing(verb) for verb in BASES]
+
 WORD_LISTS = (ADJECTIVES, THINGS, PLACES, DOORS, KEYS, VERBS, STUFF, ADVERBS, COMMON)
+
+_MORE: dict[int, tuple[str, ...]] = {
+    id(ADJECTIVES): wordnet("adjective"),
+    id(THINGS): (*wordnet("artifact"), *wordnet("food"), *wordnet("plant"), *wordnet("animal")),
+    id(PLACES): wordnet("place"),
+    id(VERBS): tuple(map(third, wordnet("verb"))),
+    id(BASES): wordnet("verb"),
+    id(PASTS): tuple(map(past, wordnet("verb"))),
+    id(DOINGS): tuple(map(doing, wordnet("verb"))),
+    id(STUFF): (*wordnet("stuff"), *wordnet("natural"), *wordnet("plant"), *wordnet("food")),
+    id(ADVERBS): wordnet("adverb"),
+    id(PEOPLE): wordnet("person"),
+    id(MEALS): wordnet("food"),
+}
+"""A list of ours -> what WordNet has of its kind."""
 
 _ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kn l m n p pl pr qu r s sc sh sk sl sm sn st str t th tr v w y z".split()
 _VOWELS = "a e i o u ai au ea ee ei ia ie io oa oo ou".split()
@@ -157,16 +210,28 @@ def made_up(rng: random.Random) -> str:
 class Stock:
     """Draws words for one world. `held_out` True: only words never trained on; False: only the others.
 
-    A share of pseudo-words keeps the network from leaning on words that it knows.
+    A share of pseudo-words keeps the network from leaning on words that it knows; more: the share
+    of the others that are WordNet's instead of our own lists'.
     """
 
-    def __init__(self, rng: random.Random, held_out: bool, pseudo: float) -> None:
-        self.rng, self.held_out, self.pseudo = rng, held_out, pseudo
+    def __init__(
+        self, rng: random.Random, held_out: bool, pseudo: float, more: float = 0.0
+    ) -> None:
+        self.rng, self.held_out, self.pseudo, self.more = rng, held_out, pseudo, more
 
-    def draw(self, words: list[str]) -> str:
-        """One word of the list, or a made-up one."""
+    def draw(self, words: Sequence[str], form: Callable[[str], str] = str) -> str:
+        """One word of the list, or of its kind, or a made-up one, in that form.
+
+        Raises ValueError where the list has no word on this side of the split.
+        """
+        others = _MORE.get(id(words), ())
         for _ in range(1000):
-            word = made_up(self.rng) if self.rng.random() < self.pseudo else self.rng.choice(words)
+            if self.rng.random() < self.pseudo:
+                word = form(made_up(self.rng))
+            elif others and self.rng.random() < self.more:
+                word = form(self.rng.choice(others))
+            else:
+                word = form(self.rng.choice(words))
             if is_held_out(word) == self.held_out:
                 return word
         raise ValueError("the list has no word on this side of the split")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.copyhints import HintConfig
+from engine.memoryconfig import MemoryConfig
 
 GENERATIONS = ("2", "3", "4", "5.2", "6", "7")
 
@@ -45,7 +46,7 @@ class Config:
     tied: the head is the embedding table; the checkpoint has no head.weight.
     first_v: layer 0 of an RWKV-7 has v0, v1, v2 (never used; official files mostly have them).
     time_state: each layer has a tuned initial matrix (5.2, 6 and 7).
-    hints: None for a network without copy hints.
+    hints: None for a network without copy hints; memory: None for one without a latent memory.
     Raises ValueError for an unknown generation, or a width that its heads don't divide.
     """
 
@@ -60,6 +61,7 @@ class Config:
     hints: HintConfig | None = None
     generation: str = "7"
     time_state: bool = False
+    memory: MemoryConfig | None = None
 
     def __post_init__(self) -> None:
         if self.generation not in GENERATIONS:
@@ -100,6 +102,7 @@ class Config:
         generation: str,
         hints: HintConfig | None = None,
         tied: bool = False,
+        memory: MemoryConfig | None = None,
     ) -> Config:
         """Read the configuration off the shapes of a checkpoint of that generation.
 
@@ -134,4 +137,5 @@ class Config:
             hints=hints,
             generation=generation,
             time_state="blocks.0.att.time_state" in shapes,
+            memory=memory,
         )

@@ -40,13 +40,26 @@ class HintLayer(nn.Module):
         ids, codes = hints
         if codes.numel() < self.emb.num_embeddings:
             return self._embed_few(ids, codes)
-        table = self.table()
-        vocab, none = self.emb.num_embeddings, len(table) - 1
-        first = torch.arange(0, CHANNELS * vocab, vocab, device=ids.device)
-        shown = torch.where(codes > 0, ids + first, none)
-        rows = torch.cat((shown, code_rows(codes) + CHANNELS * vocab), -1).view(-1, 2 * CHANNELS)
+        shown = codes > 0
+        vocab, device = self.emb.num_embeddings, ids.device
+        first = torch.arange(0, CHANNELS * vocab, vocab, device=device)
+        pairs = ids + first  # a token in a channel
+        if device.type == "cpu":
+            used = torch.zeros(CHANNELS * vocab, dtype=torch.bool)
+            used[pairs[shown]] = True
+            table, at = self._table(used.nonzero().squeeze(1)), (used.cumsum(0) - 1)[pairs]
+        else:  # to ask which are in use would be to wait for the device
+            table, at = self._table(torch.arange(CHANNELS * vocab, device=device)), pairs
+        none = len(table) - 1
+        places = torch.where(shown, at, none)
+        codes = code_rows(codes) + (none - CHANNELS * CODES)
+        rows = torch.cat((places, codes), -1).view(-1, 2 * CHANNELS)
         x = F.embedding_bag(rows, table, mode="sum", padding_idx=none)  # (B*T, D)
         return x.view(*ids.shape[:2], -1)
+
+    def unhinted(self) -> Tensor:
+        """What `embed` adds where nothing is hinted: (D,)."""
+        return self.code.weight[::CODES].sum(0)
 
     def _embed_few(self, ids: Tensor, codes: Tensor) -> Tensor:
         """The same sums for so few hints that making the table would cost more than it saves."""
@@ -56,23 +69,28 @@ class HintLayer(nn.Module):
         x = x + (self.emb(ids.view(-1, CHANNELS)) * scales).sum(1)
         return x.view(*ids.shape[:2], -1)
 
-    def table(self) -> Tensor:
-        """Every row that `embed` may add: scaled tokens a channel, codes, and one of zeros.
+    def _table(self, pairs: Tensor) -> Tensor:
+        """Every row that `embed` may add: scaled tokens, codes, and one of zeros.
 
-        (K*V + K*CODES + 1, D). One gather from this is far cheaper than K scaled ones.
+        pairs: channel * V + token, P of them. (P + K*CODES + 1, D). One gather from this is far
+        cheaper than K scaled ones.
         """
-        scaled = self.scale.unsqueeze(1) * self.emb.weight  # (K, V, D)
+        vocab = self.emb.num_embeddings
+        scaled = self.scale[pairs // vocab] * self.emb.weight[pairs % vocab]
         zero = self.code.weight.new_zeros(1, self.code.weight.shape[1])
-        return torch.cat((scaled.flatten(0, 1), self.code.weight, zero))
+        return torch.cat((scaled, self.code.weight, zero))
+
+    def gates(self, h: Tensor, hints: Hints) -> Tensor:
+        """What each hint adds to its token's logit; h (..., D) is what the head reads: (..., K)."""
+        gate = F.linear(h, self.gate.weight) + self.gate.bias[code_rows(hints[1])]
+        return gate * (hints[1] > 0)
 
     def raise_logits(self, logits: Tensor, h: Tensor, hints: Hints) -> Tensor:
         """Add each hint's gate to its token's logit, in place; h (B, T, D) is what the head read.
 
         `logits` (B, T, V) must be fresh from the head.
         """
-        ids, codes = hints
-        gate = F.linear(h, self.gate.weight) + self.gate.bias[code_rows(codes)]
-        return logits.scatter_add_(2, ids, (gate * (codes > 0)).to(logits.dtype))
+        return logits.scatter_add_(2, hints[0], self.gates(h, hints).to(logits.dtype))
 
 
 def code_rows(codes: Tensor) -> Tensor:

@@ -27,10 +27,11 @@ def initialise(model: nn.Module, config: Config, seed: int) -> None:
     """Fill every parameter of `model` in place; the same seed gives the same weights."""
     rng = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
-        parameter.copy_(_first_value(name, parameter, config, rng))
+        parameter.copy_(first_value(name, parameter, config, rng))
 
 
-def _first_value(name: str, p: Tensor, config: Config, rng: torch.Generator) -> Tensor:
+def first_value(name: str, p: Tensor, config: Config, rng: torch.Generator) -> Tensor:
+    """What the parameter of that name begins with; shaped as p."""
     if name.startswith("hint."):
         return _hint_value(name, p, rng)
     if name.startswith("blocks."):

@@ -8,6 +8,7 @@ Glossary: B batch, T tokens, C width, H heads, N head size, L layers, V vocabula
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -17,13 +18,16 @@ from torch.nn import functional as F
 from engine import gpu
 from engine.copyhints import CopyHints
 from engine.kernels import KernelError, assumed_constant
+from engine.memory import LatentMemory
+from engine.memoryconfig import MemoryConfig
 from engine.native import Runner, runner_for
-from engine.rwkv import v4, v6, v7_layers
+from engine.rwkv import v4, v7_layers
 from engine.rwkv.blank import Embedding, Linear
 from engine.rwkv.block import Block
 from engine.rwkv.config import Config
 from engine.rwkv.hints import HintLayer, Hints, read_hints
 from engine.rwkv.init import initialise
+from engine.rwkv.layers import new_block
 from engine.rwkv.state import State
 from engine.rwkv.v7_gpu import MOST_ROWS, MOST_TOKENS, GpuStep, step_for
 from engine.rwkv.v7_step import LARGEST, Packed, advance, pack
@@ -45,14 +49,15 @@ class Network(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.exact = False
+        self.exact = self.mixed = False
         self.weights = "float32"
         self.emb = Embedding(config.vocab, config.n_embd)
-        self.blocks = nn.ModuleList(_new_block(config, i) for i in range(config.n_layer))
+        self.blocks = nn.ModuleList(new_block(config, i) for i in range(config.n_layer))
         self.ln_out = nn.LayerNorm(config.n_embd)
         if not config.tied:
             self.head = Linear(config.n_embd, config.vocab, bias=False)
         self.hint = HintLayer(config.vocab, config.n_embd) if config.hints else None
+        self.memory = LatentMemory(config.memory, config) if config.memory else None
         self._pack: Packed | None = None
         self._runner: Runner | None = None
         self._gpu_step: GpuStep | None = None
@@ -62,7 +67,16 @@ class Network(nn.Module):
         """A fresh network, ready to train; the same seed gives the same weights."""
         model = cls(config)
         initialise(model, config, seed)
+        if model.memory:
+            model.memory.initialise(model.emb.weight, seed)
         return model
+
+    def add_memory(self, memory: MemoryConfig, seed: int = 0) -> None:
+        """Give the network a latent memory that has learned nothing, in place of any it has."""
+        self.config = replace(self.config, memory=memory)
+        self.memory = LatentMemory(memory, self.config).to(self.emb.weight.device)
+        self.memory.initialise(self.emb.weight, seed)
+        self.drop_copies()
 
     def use_mixed(self, on: bool = True) -> None:
         """Multiply in bfloat16 in GPT mode's large products (faster training, see mixed.py).
@@ -71,6 +85,7 @@ class Network(nn.Module):
         """
         if self.config.generation != "7":
             raise ValueError(f"RWKV-{self.config.generation} has no mixed products, only RWKV-7")
+        self.mixed = on
         for block in self._layers():
             cast(v7_layers.TimeMix, block.att).mixed = on
             cast(v7_layers.ChannelMix, block.ffn).mixed = on
@@ -148,7 +163,7 @@ class Network(nn.Module):
             return shown, State(tensors, past)
         packed = self._packed() if mode == "rnn" and self._can_pack() else None
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed is None):
-            x = self._embed(tokens, hints)
+            x = self._layers()[0].enter(self.embed(tokens, hints))
             if packed:
                 x, tensors = self._steps(packed, x, state.tensors)
             elif mode == "rnn":
@@ -161,8 +176,33 @@ class Network(nn.Module):
             elif wanted is not None:
                 x = x[wanted].unsqueeze(0)  # (1, M, C)
                 hints = hints and (hints[0][wanted].unsqueeze(0), hints[1][wanted].unsqueeze(0))
-            logits = self._logits(x, hints, packed)
+            logits = self.logits(self.ln_out(x), hints, packed)
         return logits if wanted is None else logits[0], State(tensors, past)
+
+    def read_embeddings(self, x: Tensor, state: State, mode: Mode = "gpt") -> tuple[Tensor, State]:
+        """Read embeddings x (B, T, C), as `embed` gives them, in place of tokens.
+
+        Returns what the head would take, the last layer's outputs (B, T, C) after the final norm,
+        and the state; its copy hints are those of `state`. Modes and bits are as in `forward`: the
+        native runtime, where it does the work, gives the same ones in every way.
+        Raises ValueError for a mode or shape that doesn't fit, KernelError as `forward`.
+        """
+        if x.dim() != 3 or x.shape[0] != state.batch or not x.shape[1]:
+            raise ValueError(
+                f"embeddings have shape {tuple(x.shape)}, wanted ({state.batch}, 1 or more, width)"
+            )
+        _check_mode(mode, self.emb.weight.device)
+        past, state = state.hints, state.to(self.emb.weight.device)
+        x = x.to(self.emb.weight.device)
+        if runner := self._native(mode):
+            h, tensors = runner.read_embeddings(x, state.tensors)
+            return h, State(tensors, past)
+        if self.exact:
+            h, tensors = self._exactly_embedded(x, state.tensors)
+            return h, State(tensors, past)
+        way = self._one_by_one if mode == "rnn" else self._parallel
+        x, tensors = way(self._layers()[0].enter(x), state.tensors)
+        return self.ln_out(x), State(tensors, past)
 
     def _check(self, tokens: Tensor, state: State, mode: Mode, select: Tensor | None) -> None:
         if tokens.dim() != 2 or tokens.shape[0] != state.batch or not tokens.shape[1]:
@@ -173,10 +213,7 @@ class Network(nn.Module):
             raise ValueError(f"tokens are {tokens.dtype}, wanted whole numbers")
         if select is not None and select.dtype is not torch.bool:
             raise ValueError(f"select is {select.dtype}, wanted a mask of bool")
-        if mode not in get_args(Mode):
-            raise ValueError(f"mode is {mode!r}, wanted 'gpt', 'rnn' or 'cuda'")
-        if mode == "cuda":
-            _must_run_cuda(self.emb.weight.device)
+        _check_mode(mode, self.emb.weight.device)
 
     def _hints(
         self, tokens: Tensor, state: State, hints: Hints | None
@@ -197,17 +234,20 @@ class Network(nn.Module):
 
     # -- tokens in, logits out ---------------------------------------------------------------
 
-    def _embed(self, tokens: Tensor, hints: Hints | None) -> Tensor:
-        x = self.emb(tokens)
-        if hints is not None and self.hint is not None:
-            x = x + self.hint.embed(hints)
-        return self._layers()[0].enter(x)
+    def embed(self, tokens: Tensor, hints: Hints | None) -> Tensor:
+        """The embeddings (B, T, C) of tokens and of what is hinted after them."""
+        x: Tensor = self.emb(tokens)
+        return x if hints is None or self.hint is None else x + self.hint.embed(hints)
+
+    def unhinted(self, x: Tensor) -> Tensor:
+        """Embeddings x (..., C) that are no tokens', as those that nothing is hinted after."""
+        return x if self.hint is None else x + self.hint.unhinted()
 
     def _head(self) -> Tensor:
         return self.emb.weight if self.config.tied else self.head.weight  # (V, C)
 
-    def _logits(self, x: Tensor, hints: Hints | None, packed: Packed | None = None) -> Tensor:
-        h = self.ln_out(x)
+    def logits(self, h: Tensor, hints: Hints | None, packed: Packed | None = None) -> Tensor:
+        """Logits (B, T, V) of the last layer's outputs after the final norm, h (B, T, C)."""
         logits = h @ packed.head if packed else F.linear(h, self._head())
         # Half-precision weights too: all forms then give the same type, which saved games hold.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -259,15 +299,29 @@ class Network(nn.Module):
             for t in range(T):
                 here = slice(b, b + 1), slice(t, t + 1)
                 hint = None if hints is None else (hints[0][here], hints[1][here])
-                x, state = self._parallel(self._embed(tokens[here], hint), state)
+                x = self._layers()[0].enter(self.embed(tokens[here], hint))
+                x, state = self._parallel(x, state)
                 shown = t == T - 1 if last_only else select is None or bool(select[b, t])
                 if shown:
-                    rows.append(self._logits(x, hint))
+                    rows.append(self.logits(self.ln_out(x), hint))
             ends.append(state)
         logits = torch.cat(rows) if rows else self.ln_out.weight.new_empty(0, 1, self.config.vocab)
         shape = (-1,) if select is not None else (B, 1 if last_only else T)
         tensors = {name: torch.cat([end[name] for end in ends], 1) for name in past}
         return logits.view(*shape, self.config.vocab), tensors
+
+    def _exactly_embedded(self, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same for embeddings (B, T, C)."""
+        outputs, ends = [], []
+        for b in range(len(x)):
+            state = {name: tensor[:, b : b + 1].clone() for name, tensor in past.items()}
+            rows = []
+            for x_t in x[b : b + 1].split(1, 1):
+                x_t, state = self._parallel(self._layers()[0].enter(x_t.clone()), state)
+                rows.append(self.ln_out(x_t))
+            outputs.append(torch.cat(rows, 1))
+            ends.append(state)
+        return torch.cat(outputs), {n: torch.cat([end[n] for end in ends], 1) for n in past}
 
     # -- other forms of the weights -------------------------------------------------------------
 
@@ -325,6 +379,13 @@ class Network(nn.Module):
         return super().load_state_dict(*args, **kwargs)
 
 
+def _check_mode(mode: Mode, device: torch.device) -> None:
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is {mode!r}, wanted 'gpt', 'rnn' or 'cuda'")
+    if mode == "cuda":
+        _must_run_cuda(device)
+
+
 @assumed_constant
 def _must_run_cuda(device: torch.device) -> None:
     if why := gpu.why_not(device):
@@ -332,18 +393,3 @@ def _must_run_cuda(device: torch.device) -> None:
             f'Mode "cuda" can\'t run here ({why}): it needs a network on a GPU, as '
             f'load_model(path, device="cuda") gives it.'
         )
-
-
-def _new_block(config: Config, layer: int) -> Block:
-    att: nn.Module
-    ffn: nn.Module
-    match config.generation:
-        case "7":
-            att, ffn = v7_layers.TimeMix(config, layer), v7_layers.ChannelMix(config)
-        case "6":
-            att, ffn = v6.TimeMix6(config), v6.ChannelMix6(config)
-        case "5.2":
-            att, ffn = v6.TimeMix5(config), v4.ChannelMix(config)
-        case _:
-            att, ffn = v4.TimeMix(config), v4.ChannelMix(config)
-    return Block(config, layer, att, ffn)

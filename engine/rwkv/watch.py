@@ -51,7 +51,5 @@ _VERSION = operator.attrgetter("_version")
 _PLACE = torch.Tensor.data_ptr
 
 
-def _columns(
-    pairs: list[tuple[dict[str, Any], str]]
-) -> tuple[list[dict[str, Any]], list[str]]:
+def _columns(pairs: list[tuple[dict[str, Any], str]]) -> tuple[list[dict[str, Any]], list[str]]:
     return [owner for owner, _ in pairs], [name for _, name in pairs]

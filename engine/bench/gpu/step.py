@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +33,10 @@ CASES = (
     (torch.float16, 3),
 )
 """Formats of weights and rows read at once; each program that they need takes seconds to build."""
-_HINTS = HintConfig(**{field.name: i + 1 for i, field in enumerate(fields(HintConfig))})
+_MARKS: dict[str, Any] = {
+    f.name: i + 1 for i, f in enumerate(fields(HintConfig)) if f.name != "capitals"
+}
+_HINTS = HintConfig(**_MARKS)
 _FIRST_WORD = len(fields(HintConfig)) + 1
 
 

@@ -1,0 +1,289 @@
+"""The steps of a training run: warm-up, updates, validation, saving; can be killed at any of them.
+
+Knows networks, and batches by their number; not what worlds they are of. Batch `step` is the same
+whenever it is asked for, and a checkpoint has all the rest, so that a run which was killed goes on
+to the same bits on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adventure.errors import TrainError, UserError
+from adventure.master import runs
+from adventure.master.chains import Batch, Chain, chain_loss
+from adventure.master.corpus import Group, Sample
+from adventure.master.recall import recall_batch
+from adventure.master.starting import export, first_network, hints_of_vocabulary, plain
+from adventure.master.tune_options import Plan
+from adventure.master.validation import row_of, validate
+from engine.copyhints import CHANNELS
+from engine.rwkv.hints import Hints
+from engine.segments import Latent
+from engine.tokenizer import Tokenizer
+from engine.train import Schedule, Trainer, masked_loss, read_opening
+
+SHOWN = 20  # steps between two lines of the log
+
+
+class Corpus(ABC):
+    """What there is to learn from."""
+
+    @abstractmethod
+    def batches(self, first: int) -> Generator[list[Batch], None, None]:
+        """Batch number `first` and on, each the same whenever it is made."""
+
+    @abstractmethod
+    def held_out(self) -> Iterable[Group]:
+        """Groups to validate with, of a segment each."""
+
+
+class _Stop:
+    """Whether SIGTERM or SIGINT asked for an end; a second one ends the program as ever."""
+
+    signal = 0
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        kinds = (signal.SIGTERM, signal.SIGINT)
+        before = {kind: signal.getsignal(kind) for kind in kinds}
+
+        def stop(kind: int, frame: FrameType | None) -> None:
+            self.signal = kind
+            signal.signal(kind, before[signal.Signals(kind)])
+
+        for kind in kinds:
+            signal.signal(kind, stop)
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+
+class Training:
+    """One run, new or resumed, in its folder."""
+
+    def __init__(self, plan: Plan, out: Path, args: argparse.Namespace, corpus: Corpus) -> None:
+        self.plan, self.out, self.args, self.corpus = plan, out, args, corpus
+        self.device = torch.device(args.device)
+        self.tokenizer = Tokenizer.from_file(out / "tokenizer.json")
+        what = "the vocabulary is too small, give a larger --vocab"
+        self.hints = hints_of_vocabulary(self.tokenizer, what)
+        self.resumed = args.resume and (out / "run.pt").exists()
+        plan.vocab = plan.vocab if plan.init else self.tokenizer.vocab
+        self.model = first_network(plan, self.hints, out, self.resumed).to(self.device)
+        self.trainer = self._trainer()
+        self.seen, self.smooth = 0, 0.0
+        self.began = self.saved_at = time.time()
+        self.saved_step = -1  # none yet
+        self.stop = _Stop()
+        self.db = Path(args.db) if args.db else out.resolve().parent / "runs.db"
+        self.steps: list[runs.Step] = []  # not in the file of runs yet
+
+    def _trainer(self) -> Trainer:
+        schedule = Schedule(self.plan.steps, self.plan.peak, decay=0.5)
+        return Trainer(self.model, schedule, ema=self.plan.ema)
+
+    def go(self) -> int:
+        """Warm up, train, validate now and then, save: 0, or 130 after Ctrl-C."""
+        with self.stop.watched():
+            if self.resumed:
+                self._resume()
+            else:
+                if self.plan.recall and not self.plan.init:
+                    self._warm_up()
+                    self.trainer = self._trainer()  # its average begins here
+                if self.stop.signal:
+                    self._say("stopped in the warm-up; --resume begins anew")
+                    return self._status()
+                self._save()
+            size = sum(p.numel() for p in self.model.parameters())
+            learning = sum(p.numel() for p in self.trainer.learned.values())
+            self._say(f"{size:,} parameters, {learning:,} learning, {self.plan.steps} steps")
+            self.run = self._register(size)
+            self._train()
+        if self.stop.signal:
+            self._say(f"stopped at step {self.trainer.step}; go on with --resume")
+        return self._status()
+
+    def _status(self) -> int:
+        return 130 if self.stop.signal == signal.SIGINT else 0
+
+    def _resume(self) -> None:
+        file = self.out / "run.pt"
+        try:
+            extra = self.trainer.load(file)
+            self.seen, self.smooth = int(str(extra["tokens"])), float(str(extra["smooth"]))
+        except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError, EOFError) as error:
+            raise TrainError(f"{file} is damaged; begin a new run with --out.") from error
+        self.saved_step = self.trainer.step
+        self._say(f"resumed at step {self.trainer.step}, {self.seen:,} tokens seen")
+
+    def _register(self, size: int) -> int:
+        """The run's number in the file of runs."""
+        configuration, db, number = asdict(self.plan), self.db, None
+        if self.resumed:
+            number = runs.go_on_with(db, self.out, self.trainer.step, configuration, self.seen)
+        if number is not None:
+            return number
+        name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        machine = {"device": name, "threads": self.args.threads}
+        return runs.begin_run(db, self.out, configuration, machine, size)
+
+    def _say(self, text: str) -> None:
+        line = f"[{(time.time() - self.began) / 60:6.1f} min] {text}"
+        print(line, flush=True)
+        with contextlib.suppress(OSError), (self.out / "log.txt").open("a") as log:
+            log.write(line + "\n")  # a full disk is told where a checkpoint is lost by it
+
+    def _ends(self) -> bool:
+        return bool(self.stop.signal) or 0 < self.args.minutes * 60 < time.time() - self.began
+
+    # -- recall warm-up --------------------------------------------------------------------------
+
+    def _warm_up(self) -> None:
+        """Key -> value recall without hints, on a vocabulary that grows as it is learned."""
+        generator = torch.Generator().manual_seed(self.plan.seed)
+        trainer = Trainer(self.model, Schedule(self.plan.recall, 3e-3, warmup=20, decay=0.01))
+        size, smooth = 24.0, 0.0
+        for step in range(self.plan.recall):
+            tokens, said = recall_batch(int(size), self.tokenizer.vocab, 24, generator)
+            none = torch.zeros((*tokens.shape, CHANNELS), dtype=torch.int64)
+            hints = (none, none) if self.plan.hints else None
+            loss, right = trainer.update([partial(masked_loss, self.model, tokens, said, hints)])
+            smooth = 0.8 * smooth + 0.2 * right
+            if smooth > 0.85:
+                size, smooth = size * 1.6, 0.5
+            if step % SHOWN == 0:
+                self._say(f"recall {step}: loss {loss:.3f} right {right:.3f} words {int(size)}")
+            if size > self.tokenizer.vocab / 2 or self.stop.signal:
+                break
+
+    # -- transcripts -----------------------------------------------------------------------------
+
+    def _train(self) -> None:
+        since, before = time.time(), self.seen
+        batches = self.corpus.batches(self.trainer.step)
+        try:
+            while self.trainer.step < self.plan.steps and not self._ends():
+                began, rate = time.time(), self.trainer.schedule.rate(self.trainer.step)
+                loss, right = self._update(batches)
+                step, took = self.trainer.step, time.time() - began
+                self.steps.append(runs.Step(step, self.seen, loss, right, rate, took))
+                self.smooth = right if step == 1 else 0.95 * self.smooth + 0.05 * right
+                if step % SHOWN == 0:
+                    speed = (self.seen - before) / (time.time() - since)
+                    since, before = time.time(), self.seen
+                    self._say(
+                        f"step {step}/{self.plan.steps} loss {loss:.4f} tokens right "
+                        f"{self.smooth:.4f} {speed:,.0f} tokens/s seen {self.seen:,}"
+                    )
+                    self._record()
+                if step % self.args.save_every == 0:
+                    self._save()
+                    self._validate()
+                    since, before = time.time(), self.seen
+                elif 0 < self.args.save_minutes * 60 < time.time() - self.saved_at:
+                    self._save()
+        except BrokenProcessPool as error:
+            if not self.stop.signal:  # a signal for the whole group takes the workers, too
+                raise TrainError("A process that makes transcripts died; add --resume.") from error
+        finally:
+            batches.close()
+        if self.saved_step < self.trainer.step:
+            self._save()
+        self._say(f"saved {self.out / 'master.safetensors'} after {self.seen:,} tokens")
+        self._record(ended=self.trainer.step >= self.plan.steps)
+
+    def _update(self, batches: Iterator[list[Batch]]) -> tuple[float, float]:
+        batch = next(batches)
+        done = self.trainer.update(partial(self._loss, group) for group in batch)
+        for group in batch:
+            self.seen += (
+                group.tokens
+                if isinstance(group, Chain)
+                else len(group.opening.tokens) + int((group.segments.tokens > 0).sum())
+            )
+        return done
+
+    def _loss(self, group: Batch) -> tuple[Tensor, Tensor]:
+        """Summed over a world's segments, from the state after its opening."""
+        if isinstance(group, Chain):
+            latent: Latent = "on" if self.model.memory else "off"
+            return chain_loss(self.model, group, self.plan.depth, latent=latent)
+        opening, segments = row_of(group.opening), group.segments
+        tokens, said = self._tensor(segments.tokens), self._tensor(segments.said)
+        first = self._tensor(opening.tokens)
+        state = read_opening(self.model, first, self._hints_of(opening), len(tokens))
+        return masked_loss(self.model, tokens, said, self._hints_of(segments), state)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":  # pinned, the copy runs beside what the GPU is doing
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor
+
+    def _hints_of(self, sample: Sample) -> Hints | None:
+        if not self.plan.hints:
+            return None
+        return self._tensor(sample.ids), self._tensor(sample.codes)
+
+    def _validate(self) -> None:
+        model = plain(self.model, self.plan, self.trainer.averaged).eval()
+        if self.plan.mixed:
+            model.use_mixed(False)
+        tally = validate(model, self.tokenizer, self.hints, self.corpus.held_out())
+        self.model.train()
+        if self.plan.mixed:
+            self.model.use_mixed()
+        for line in tally.wrong:
+            self._say(line)
+        self._say(f"held-out words, {tally.summary()}")
+        turns = tally.total.total()
+        score = runs.Score("validation", "all", tally.exact.total() / max(1, turns), turns=turns)
+        with self._file_of_runs():
+            runs.record_scores(self.db, self.run, [score], self.trainer.step, self.seen)
+
+    def _record(self, ended: bool = False) -> None:
+        """Hand the latest steps to the file of runs; those that it can't take wait."""
+        with self._file_of_runs():
+            runs.record_steps(self.db, self.run, self.steps, ended)
+            self.steps = []
+
+    @contextlib.contextmanager
+    def _file_of_runs(self) -> Iterator[None]:
+        """No reason to end a run, if it can't be written to."""
+        try:
+            yield
+        except TrainError as error:
+            self._say(str(error))
+
+    def _save(self) -> None:
+        if self.steps:
+            self._record()  # or a run that is killed now would lack them when it goes on
+        try:
+            export(self.model, self.plan, self.trainer.averaged, self.out, self.seen)
+            extra: dict[str, object] = {"tokens": self.seen, "smooth": self.smooth}
+            self.trainer.save(self.out / "run.pt", extra)
+        except (OSError, UserError) as error:
+            raise TrainError(
+                f"Can't save step {self.trainer.step} in {self.out} ({error}); make room, then "
+                "go on with --resume, from the last checkpoint that was saved."
+            ) from error
+        self.saved_at, self.saved_step = time.time(), self.trainer.step

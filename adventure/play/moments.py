@@ -1,0 +1,39 @@
+"""A game as a value: its present and what UNDO goes back to. Knows no way to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from adventure.play.transcript import Transcript
+
+if TYPE_CHECKING:
+    from adventure.master.gamemaster import Position
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where undo returns to. generator: the randomness, uint8; turns: played by then; noun,
+    person: what IT and HIM or HER mean."""
+
+    position: Position
+    generator: Tensor
+    turns: int
+    noun: str = ""
+    person: str = ""
+    last: str = ""
+
+
+@dataclass(frozen=True)
+class Game:
+    """All there is to a game, as a value: what a save holds. hints: how many have been given."""
+
+    now: Moment
+    past: tuple[Moment, ...]
+    transcript: Transcript
+    seed: int
+    sampler: Mapping[str, Any]
+    hints: int = 0
