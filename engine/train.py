@@ -36,6 +36,10 @@ class Schedule:
         return self.peak * rise * max(0.1, min(1.0, left))
 
 
+LONGEST_OPENING = 6000
+"""Tokens through which gradients flow back: most random worlds have fewer, authors' have more."""
+
+
 def masked_loss(
     model: Network, tokens: Tensor, said: Tensor, hints: Hints | None, state: State | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -55,9 +59,15 @@ def masked_loss(
 
 
 def read_opening(model: Network, tokens: Tensor, hints: Hints | None, copies: int) -> State:
-    """The state after tokens (1, T), for `copies` rows to go on from; gradients flow back."""
+    """The state after tokens (1, T), for `copies` rows to go on from.
+
+    Gradients flow back through it, unless it is so long that they would cost more than they teach.
+    Where only a part of the network learns, they always do: a first state has no other way.
+    """
     nothing = torch.zeros(tokens.shape, dtype=torch.bool)
-    _, state = model(tokens, model.initial_state(1), hints=hints, select=nothing)
+    flows = tokens.shape[1] <= LONGEST_OPENING or not model.emb.weight.requires_grad
+    with torch.set_grad_enabled(torch.is_grad_enabled() and flows):
+        _, state = model(tokens, model.initial_state(1), hints=hints, select=nothing)
     return state.select([0] * copies)
 
 

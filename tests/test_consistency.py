@@ -491,6 +491,10 @@ COUNTS = "--games and --workers must be at least 1, --random, --threads and --pr
         (["--turns", str(WINDOWS[-1][1] + 1)], "--turns is 10001; it must be from 1 to 10000."),
         (["--walk", "a"], "--walk needs --world: the world in which the commands are given."),
         (
+            ["--flat", "--run", "3"],
+            "--flat measures no accuracy to draw or to keep; drop --graph and --run.",
+        ),
+        (
             ["--wipe", "words-swap", "--games", "3", "--random", "2"],
             "--wipe words-swap needs two games in every world, and of all together there are 3; "
             "give more games, or fewer worlds (--random).".replace("(", r"\(").replace(")", r"\)"),

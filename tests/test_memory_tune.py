@@ -11,12 +11,16 @@ from test_tune import arguments, learned, small_worlds, tuned
 
 from adventure.errors import TrainError
 from adventure.master import training, tune
-from adventure.master.chains import Chain
+from adventure.master.chains import Chain, chain_loss
 from adventure.master.corpus import Group
 from adventure.master.tune_options import Plan
 from engine import load_model
 from engine.errors import UserError
 from engine.memoryconfig import MemoryConfig
+from engine.rwkv.network import Network
+from engine.segments import Latent, Start
+
+Losses = tuple[torch.Tensor, torch.Tensor]
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +114,26 @@ def test_a_memory_learns_alone_and_is_merged_into_its_base(tmp_path: Path, maste
         tuned(tmp_path / "none", "--init", str(master), "--learn", "memory", "--chain", "2")
 
 
+def test_the_formula_and_where_segments_start_are_the_runs(
+    tmp_path: Path, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def asked(model: Network, chain: Chain, depth: int, start: Start, latent: Latent) -> Losses:
+        started.append((start, latent))
+        return chain_loss(model, chain, depth, start, latent)
+
+    monkeypatch.setattr(training, "chain_loss", asked)
+    out = tmp_path / "run"
+    tuned(
+        *(out, "--init", str(master), "--memory", "glu", "--slots", "2", "--formula", "wrong"),
+        *("--chain", "2", "--start", "carried", "--steps", "2"),
+    )
+    assert started == [("carried", "on")]
+    memory = load_model(out / "master.safetensors").config.memory
+    assert memory == MemoryConfig(2, "glu", formula="wrong")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -117,7 +141,10 @@ def test_a_memory_learns_alone_and_is_merged_into_its_base(tmp_path: Path, maste
         (["--chain", "1"], "--chain is 1; it must be 0, or at least 2 segments."),
         (["--learn", "memory", "--init", "x"], "--learn memory needs --chain: .*"),
         (["--depth", "-1"], "--depth is -1; it must be at least 0."),
+        (["--depth", "1"], "--depth is 1; it must be 0, or at least 2 segments."),
         (["--pause", "-1"], "--pause is -1; it must be at least 0."),
+        (["--gate", "elephant"], "--gate needs --memory; add it, or leave --gate out."),
+        (["--start", "carried"], "--start needs --chain; add it, or leave --start out."),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path: Path, options: list[str], said: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from adventure import cli
 from adventure.errors import TrainError
 from adventure.master import run_command, runs
 from adventure.master.runs import Score, Step
@@ -38,6 +39,16 @@ def asked(db: Path, *words: str) -> int:
     parser = argparse.ArgumentParser()
     run_command.add_arguments(parser)
     return run_command.run(parser.parse_args(["--db", str(db), *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"), [(("show", "1"), "run "), (("compare", "1", "2"), " "), ((), "run ")]
+)
+def test_the_program_lists_and_shows_runs(
+    db: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str
+) -> None:
+    assert cli.main(["runs", "--db", str(db), *words]) == 0
+    assert capsys.readouterr().out.startswith(line)
 
 
 Said = Callable[..., list[str]]

@@ -11,6 +11,7 @@ from tiny import tiny_model
 
 from adventure.master import gamemaster
 from adventure.master.gamemaster import GameMaster, Position
+from adventure.master.segments import MemoryUse, end_segments
 from adventure.master.subjects import Loss, NetworkSubject, RefereeDraft, lines_by_beginning, wiped
 from adventure.referee.rules import play, start
 from adventure.world.prompt import SPECIALS, memory_text, pack_text, reply_text
@@ -90,11 +91,17 @@ def test_a_swapped_latent_memory_is_read(master: GameMaster) -> None:
     master.model.add_memory(MemoryConfig(slots=2, solidifier="none"), seed=3)
     mine = played(master, ["go|east"])
     other = replace(mine, memory=torch.full((2, 32), 0.5))
+    (written,) = end_segments(master.model, MemoryUse(), [other])[0]  # type: ignore[misc]
     usual = NetworkSubject(master).settle(mine, other)
     swapped = NetworkSubject(master, "latent-swap").settle(mine, other)
-    assert swapped.memory is not None and torch.equal(swapped.memory, torch.full((2, 32), 0.5))
+    assert swapped.memory is not None and torch.equal(swapped.memory, written)
     assert swapped.records == usual.records and not same(swapped, usual)
     assert usual.memory is not None and not torch.equal(usual.memory, swapped.memory)
+    first = NetworkSubject(master, "latent-swap").settle(mine, replace(mine))
+    assert first.memory is not None and mine.memory is not None
+    assert not torch.equal(first.memory, mine.memory), "what was written, not what had been read"
+    unfinished = replace(mine, turns=1)
+    assert NetworkSubject(master, "latent-swap").settle(unfinished, other) is unfinished
 
 
 def test_a_question_is_a_record_begun_on_a_copy(

@@ -17,10 +17,11 @@ from adventure.master.corpus import corpus_tokenizer, hint_config, make_group
 from adventure.master.recall import recall_batch
 from adventure.master.validation import validate
 from engine import headloss
+from engine.adapters import Learn, prepare
 from engine.copyhints import CHANNELS, CopyHints
 from engine.rwkv.hints import Hints
 from engine.rwkv.network import Network
-from engine.train import Schedule, Trainer, masked_loss, read_opening
+from engine.train import LONGEST_OPENING, Schedule, Trainer, masked_loss, read_opening
 
 SCHEDULE = Schedule(steps=100, peak=1e-2, warmup=10, decay=0.2)
 
@@ -85,6 +86,23 @@ def hints_of(tokens: Tensor) -> Hints:
     read = [CopyHints.start(HINTS).read(row.tolist()) for row in tokens]
     ids, codes = zip(*((i, c) for i, c, _ in read), strict=True)
     return torch.stack([*map(torch.from_numpy, ids)]), torch.stack([*map(torch.from_numpy, codes)])
+
+
+def test_gradients_flow_through_openings_but_not_through_endless_ones() -> None:
+    model = tiny_model().train()
+    for length, flows in ((40, True), (LONGEST_OPENING + 1, False)):
+        state = read_opening(model, tiny_tokens(1, length), None, copies=2)
+        assert all(x.requires_grad == flows for x in state.tensors.values())
+
+
+@pytest.mark.parametrize("learn", ["adapter", "state"])
+def test_a_part_learns_from_endless_openings_too(
+    learn: Learn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.train.LONGEST_OPENING", 3)
+    model = prepare(tiny_model(), learn).train()
+    state = read_opening(model, tiny_tokens(1, 4), None, copies=2)
+    assert state.tensors["wkv"].requires_grad
 
 
 @pytest.mark.parametrize("hinted", [False, True])

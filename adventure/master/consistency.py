@@ -103,6 +103,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if not 1 <= args.turns <= _LONGEST:
         raise TrainError(f"--turns is {args.turns}; it must be from 1 to {_LONGEST}.")
+    if args.flat and (args.graph or args.of_run is not None):
+        raise TrainError("--flat measures no accuracy to draw or to keep; drop --graph and --run.")
     if args.walk and not args.world:
         raise TrainError("--walk needs --world: the world in which the commands are given.")
     games = 1 if args.walk else args.games

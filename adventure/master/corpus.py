@@ -40,7 +40,7 @@ from adventure.world.words import WORD_LISTS, is_held_out
 from engine.copyhints import CHANNELS, CopyHints, HintConfig
 from engine.tokenizer import Tokenizer, train_tokenizer
 
-AUTHORED = 0.12
+AUTHORED = 0.14
 """The share of groups in an author's world, where there are any to learn from."""
 LONGEST_SEGMENT = 32
 """Turns; more than a segment has in play, so that its end isn't at the edge of what was learned."""
@@ -129,8 +129,8 @@ def make_group(
 ) -> Group:
     """World number `index` and that many segments in it, each at most `longest` tokens.
 
-    packs: authors' worlds; every eighth group or so is of one of them, with longer segments, since
-    authors have more to say.
+    packs: authors' worlds; one group in seven is of one of them, with longer segments: authors have
+    more to say.
     """
     rng = random.Random(f"group-{seed}-{index}")
     if packs and rng.random() < AUTHORED:

@@ -60,6 +60,7 @@ class Game:
     def _begin(self) -> None:
         self._player = self.player()
         self.truth, self.position = start(self.subject.world), self.subject.opening()
+        self.unsettled = self.position  # as it was after the latest turn, its segment not ended
         self.turn = self._wrong = self._contradiction = 0
         self._trace, self._left = Trace(), dict[str, str]()
 
@@ -87,7 +88,8 @@ class Game:
         self._trace.note(self.turn, said, before, outcome.records)
         self._note_way(before, outcome.records, exact, own)
         self.truth = outcome.records
-        self.position = self.subject.settle(position, other and other.position)
+        self.unsettled = position
+        self.position = self.subject.settle(position, other and other.unsettled)
         over = self.truth["Game"][0] != "on" or self.position.over
         if self.probes and not over:
             self._ask()

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("drop", None, "forget a run; its folder stays"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text.capitalize()}.")
-        action.add_argument("run", type=int, nargs=nargs, metavar="N")
+        # `args.run` is what carries the command out.
+        action.add_argument("numbers", type=int, nargs=nargs, metavar="N")
         if name == "graph":
             kinds = "a .png or .svg file"
             action.add_argument("--out", type=Path, required=True, metavar="FILE", help=kinds)
@@ -33,17 +34,17 @@ def run(args: argparse.Namespace) -> int:
 
     match args.action:
         case "show":
-            print(tables.shown(read_run(args.db, args.run)))
+            print(tables.shown(read_run(args.db, args.numbers)))
         case "compare":
-            print(tables.compared([read_run(args.db, n) for n in args.run]))
+            print(tables.compared([read_run(args.db, n) for n in args.numbers]))
         case "graph":
             from adventure.master.run_graphs import draw
 
-            draw([read_run(args.db, n) for n in args.run], args.out)
+            draw([read_run(args.db, n) for n in args.numbers], args.out)
             print(f"Drawn: {args.out}")
         case "drop":
-            drop(args.db, args.run)
-            print(f"Run {args.run} is forgotten.")
+            drop(args.db, args.numbers)
+            print(f"Run {args.numbers} is forgotten.")
         case _:
             print(tables.listed([read_run(args.db, n) for n in numbers(args.db)]))
     return 0

@@ -71,7 +71,7 @@ def first_network(plan: Plan, hints: HintConfig, out: Path, resumed: bool) -> Ne
             raise TrainError(f"{plan.init} was changed since the run began; put it back.")
         model = load_model(plan.init)
     if plan.memory:
-        memory = MemoryConfig(plan.slots, plan.memory, gate=plan.gate, pause=plan.pause)
+        memory = MemoryConfig(plan.slots, plan.memory, plan.gate, plan.formula, plan.pause)
         if model.config.memory != memory:
             model.add_memory(memory, plan.seed)
     model.train()

@@ -17,6 +17,7 @@ import torch
 
 from adventure.master import gamemaster
 from adventure.master.gamemaster import GameMaster, Position
+from adventure.master.segments import end_segments
 from adventure.referee.forms import forms_of
 from adventure.referee.rules import play
 from adventure.world.parts import World
@@ -49,7 +50,8 @@ class Subject(Protocol):
         """One turn: the raw reply with its newline, the hidden lines, the position after it."""
 
     def settle(self, position: Any, other: Any = None) -> Any:
-        """End the segment if it is full; `other` is another game of the same world."""
+        """End the segment if it is full; `other` is another game of the same world, as it was
+        before it was settled."""
 
     def answer(self, position: Any, key: str) -> str:
         """The record that the master writes under `key`, asked of a copy: a line, no newline."""
@@ -93,7 +95,12 @@ class NetworkSubject:
         if other is None or self.loss not in ("words-swap", "latent-swap"):
             return self.master.settle(position)
         if self.loss == "latent-swap":
-            return self.master.settle(position, other.memory)
+            usual = self.master.settle(position)
+            if usual is position:
+                return position
+            # What it writes now: what it has read was handed over, too, and was never written.
+            written, _ = end_segments(self.master.model, self.master.memory, [other])
+            return usual if written is None else self.master.settle(position, written[0])
         read = dataclasses.replace(position, records=other.records, changed=other.changed)
         settled = self.master.settle(read)
         return dataclasses.replace(settled, records=position.records, changed=position.changed)

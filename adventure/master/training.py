@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from types import FrameType
+from typing import cast
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from adventure.master.tune_options import Plan
 from adventure.master.validation import row_of, validate
 from engine.copyhints import CHANNELS
 from engine.rwkv.hints import Hints
-from engine.segments import Latent
+from engine.segments import Latent, Start
 from engine.tokenizer import Tokenizer
 from engine.train import Schedule, Trainer, masked_loss, read_opening
 
@@ -226,7 +227,8 @@ class Training:
         """Summed over a world's segments, from the state after its opening."""
         if isinstance(group, Chain):
             latent: Latent = "on" if self.model.memory else "off"
-            return chain_loss(self.model, group, self.plan.depth, latent=latent)
+            start = cast(Start, self.plan.start)
+            return chain_loss(self.model, group, self.plan.depth, start, latent)
         opening, segments = row_of(group.opening), group.segments
         tokens, said = self._tensor(segments.tokens), self._tensor(segments.said)
         first = self._tensor(opening.tokens)

@@ -31,6 +31,7 @@ from adventure.master.starting import check_marks
 from adventure.master.training import Corpus, Training
 from adventure.master.tune_options import Plan
 from adventure.world.generate import MOST_ROOMS
+from adventure.world.pack import find_world, load_world
 from engine.adapters import merge_part
 from engine.checkpoint import inspect, save_model, weights_hash
 from engine.copyhints import HintConfig
@@ -72,13 +73,12 @@ def _check(args: argparse.Namespace) -> None:
         raise TrainError(f"--width is {args.width}; it must be a multiple of 64.")
     if not 0 < args.peak < 1:
         raise TrainError(f"--peak is {args.peak}; it must be above 0 and below 1.")
-    for name, bound in {"slots": 1, "pause": 0, "chain": 0, "depth": 0}.items():
-        if getattr(args, name) < bound:
-            raise TrainError(f"--{name} is {getattr(args, name)}; it must be at least {bound}.")
-    if args.chain == 1:
-        raise TrainError("--chain is 1; it must be 0, or at least 2 segments.")
-    if args.learn == "memory" and not args.chain:
-        raise TrainError("--learn memory needs --chain: the segments that a memory is between.")
+    least = dict.fromkeys("pause chain depth recall minutes save_minutes".split(), 0)
+    for name, bound in {"slots": 1, **least}.items():
+        if not getattr(args, name) >= bound:  # no number isn't, either
+            option = name.replace("_", "-")
+            raise TrainError(f"--{option} is {getattr(args, name)}; it must be at least {bound}.")
+    _check_memory(args)
     if not 0 <= args.ema < 1:
         raise TrainError(f"--ema is {args.ema}; it must be 0 or above, and below 1.")
     if args.steps is not None and args.steps < 1:
@@ -87,6 +87,24 @@ def _check(args: argparse.Namespace) -> None:
         raise TrainError("--learn and --merge need --init: the checkpoint that they are for.")
     if args.device == "cuda" and not torch.cuda.is_available():
         raise TrainError("--device is cuda, but torch finds no GPU here; leave it out.")
+    for pack in args.packs:
+        load_world(find_world(pack))  # before anything is learned, not after
+
+
+def _check_memory(args: argparse.Namespace) -> None:
+    """What only a memory or a chain would heed is refused without one."""
+    if args.chain == 1:
+        raise TrainError("--chain is 1; it must be 0, or at least 2 segments.")
+    if args.depth == 1:  # what is written in a segment is judged by the next one
+        raise TrainError("--depth is 1; it must be 0, or at least 2 segments.")
+    if args.resume:
+        return
+    if args.learn == "memory" and not args.chain:
+        raise TrainError("--learn memory needs --chain: the segments that a memory is between.")
+    for needed, names in (("memory", "slots gate formula pause"), ("chain", "depth words start")):
+        for name in names.split():
+            if not getattr(args, needed) and getattr(args, name) != getattr(Plan, name):
+                raise TrainError(f"--{name} needs --{needed}; add it, or leave --{name} out.")
 
 
 def _merge(args: argparse.Namespace) -> int:

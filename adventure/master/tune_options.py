@@ -33,10 +33,12 @@ class Plan:
     memory: str = ""
     slots: int = 8
     gate: str = "none"
+    formula: str = "right"
     pause: int = 0
     chain: int = 0
     depth: int = 0
     words: str = "mixed"
+    start: str = "opening"
     init: str = ""
     base: str = ""
 
@@ -103,6 +105,11 @@ def _memory_arguments(parser: argparse.ArgumentParser) -> None:
     add("--slots", type=int, default=plan.slots, metavar="M", help=f"of that memory {shown}")
     gate = f"whether memory stays where nothing new is let in {shown}"
     add("--gate", choices=("none", "elephant"), default=plan.gate, help=gate)
+    formula = (
+        "what the memory is written from: the one that was read, or (wrong, an ablation) the "
+        f"learned first one {shown}"
+    )
+    add("--formula", choices=("right", "wrong"), default=plan.formula, help=formula)
     pause = f"learned tokens before the memory is written {shown}"
     add("--pause", type=int, default=plan.pause, metavar="P", help=pause)
     chain = (
@@ -114,6 +121,11 @@ def _memory_arguments(parser: argparse.ArgumentParser) -> None:
     add("--depth", type=int, default=plan.depth, metavar="K", help=depth)
     words = f"where chains read the memory in words; mixed: each way in a third of them {shown}"
     add("--words", choices=("on", "first", "off", "mixed"), default=plan.words, help=words)
+    start = (
+        "what a chain's segments go on from: the opening, or (carried, an ablation, a game at a "
+        f"time) the state at the end of the one before {shown}"
+    )
+    add("--start", choices=("opening", "carried"), default=plan.start, help=start)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -329,11 +329,6 @@ class World(Table):
         return found
 
     @cached_property
-    def own_verbs(self) -> tuple[str, ...]:
-        """What the world's rules are about."""
-        return tuple(dict.fromkeys(do.partition("|")[0] for do in self.alias))
-
-    @cached_property
     def digest(self) -> str:
         """sha256 of all that decides how the world plays, whatever its layout and folder."""
         body = self.model_dump(mode="json", by_alias=True, exclude={"name"})

@@ -16,8 +16,7 @@ flooded frozen full half-full hot humming jammed knotted lit loose lowered mende
 polished quiet raised ringing ruined rusty sealed shaking silent smoking soaked spinning straight
 stuck swinging tied tight torn upright warm wet whole wound
 """.split()
-_STATEFUL = "openable open locked key switch on states".split()
-_TRAITS = "container supporter wearable edible drinkable fixed treasure".split()
+_STATEFUL = "openable open locked key states".split()
 
 
 class Parts:
@@ -124,7 +123,7 @@ class Parts:
         """Something that gives light; it is in nothing and nothing else."""
         rng, lamp = self.rng, self._thing(THINGS)
         lamp |= {"light": True, "switch": rng.random() < 0.85, "on": rng.random() < 0.3}
-        for key in (*_STATEFUL[:4], "states", "container", "fixed", "wearable", "edible"):
+        for key in (*_STATEFUL, "container", "fixed", "wearable", "edible"):
             lamp.pop(key, None)
         lamp["on"] = lamp["on"] or not lamp["switch"]
         if lamp["in"] not in (*self.rooms, "you"):

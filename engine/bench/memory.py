@@ -30,7 +30,6 @@ VOCAB = _ANSWERS + VALUES
 _SMALL = MemoryConfig(slots=4)
 _ON: Latent = "on"
 _FROZEN: Latent = "frozen"
-_RANKS = {"6": Ranks(w=8, mix=8), "7": Ranks(w=8, a=8, v=8, g=16)}
 
 
 @dataclass(frozen=True)
