@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -398,7 +399,7 @@ class Knowing:
     """Stands in for a network that knows each turn by heart, in a second form, except one word."""
 
     def __init__(self, world: World, tokenizer: Tokenizer, forgotten: str) -> None:
-        self.memory = None
+        self.memory, self.config = None, SimpleNamespace(hints=True)
         self.vocab, self.opening = 0, len(tokenizer.encode(pack_text(world)))
         self.answers: dict[tuple[int, ...], list[int]] = {}
         for probe in probes(world):
