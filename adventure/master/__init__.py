@@ -6,5 +6,5 @@ from pathlib import Path
 
 SHIPPED = Path(__file__).parent / "weights" / "master.safetensors"
 """The game master that comes with the program; tokenizer.json is beside it."""
-LEARNT = 3584
-"""Tokens of a pack and its turns in the longest sample that SHIPPED was trained on."""
+LEARNT = 7_000
+"""Tokens of a pack in the largest random worlds that SHIPPED was trained on."""
