@@ -37,6 +37,7 @@ DEFAULT_WORLD = "lantern"
 SMALL = 512
 """A network no wider than this plays on one thread: a second one would only be waited for."""
 _ELSEWHERE = {
+    "ablate": ("adventure.master.ablation_options", "train and judge a master without a part"),
     "check": ("adventure.author.check", "look for faults in a world, and for a way to win it"),
     "convert": ("adventure.convert", "write a checkpoint in another form"),
     "eval": (
@@ -561,7 +562,7 @@ def _bench_kernels() -> Sequence[object]:
 
 
 def _bench_play(name: str) -> Callable[[], Sequence[object]]:
-    from adventure.master.judged import read_walk
+    from adventure.master.walks import read_walk
     from adventure.play.bench import bench
     from adventure.world.pack import find_world, load_world
 
@@ -622,7 +623,7 @@ def _sanitize_gpu() -> int:
 def _played_texts() -> list[list[int]]:
     """What the game master reads in the first segment of its default world's solution."""
     from adventure.master.gamemaster import SEGMENT_TURNS, load_network
-    from adventure.master.judged import read_walk
+    from adventure.master.walks import read_walk
     from adventure.referee import rules
     from adventure.world.pack import find_world, load_world
     from adventure.world.prompt import command_text, pack_text, reply_text

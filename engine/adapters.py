@@ -171,7 +171,9 @@ def merge_part(base: str | Path, part: str | Path) -> Network:
         memory = MemoryConfig.from_metadata(about)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{part} is damaged ({error}); get the file again.") from error
-    if memory and model.config.memory != memory:
+    if memory and model.config.memory not in (None, memory):
+        raise CheckpointError(f"{part} has another latent memory than {base}; give its own one.")
+    if memory:
         model.add_memory(memory)
     model = prepare(model, cast(Learn, learn), ranks[0] if ranks else 1)
     wanted = {n for n, p in model.named_parameters() if p.requires_grad}

@@ -59,6 +59,11 @@ def write_drafted(
             return Written(told, logits, state)
 
 
+def rest_of(draft: Sequence[int], told: Sequence[int]) -> Sequence[int]:
+    """What of a draft comes after what was written; nothing if that was something else."""
+    return draft[len(told) :] if [*draft[: len(told)]] == [*told] else ()
+
+
 def _choices(
     model: Network, unread: Sequence[int], draft: Sequence[int], state: State
 ) -> tuple[list[int], State, Tensor]:

@@ -11,7 +11,8 @@ CODES = 10
 """Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 4-9 inside the value; 5 to 9
 say that the item ahead is the first or second noun, the place, the subject or object of the
 block's line, or the command's verb. Others: 1 fresh (at the start of its source), 2 running
-(the last token came from there), 3 and 4 the same and the hinted token is also RECORD's. VALUE: 5
+(the last token came from there), 3 and 4 the same and the hinted token is also RECORD's; of a name
+before an item of a list, only if the item is that name. VALUE: 5
 fresh, and the item named is the key of a record (what something is in, if it isn't a room)."""
 
 
@@ -47,6 +48,8 @@ class HintConfig:
     leads: int  # " leads"
     clocks: int  # " Clocks"
     zero: int  # " 0"
+    nothing: int  # " nothing"
+    off: int  # " off"
     capitals: tuple[int, ...] = ()  # tokens that begin with a capital: such names take no article
 
     def to_metadata(self) -> dict[str, str]:

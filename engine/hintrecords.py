@@ -119,27 +119,26 @@ class RecordThreads:
         record = -1
         if 0 <= self._rec < len(tok):
             record = ids[row + RECORD] = tok[self._rec]
-            codes[row + RECORD] = 4 + self._item_ahead(names) if self.key_done else 1
+            codes[row + RECORD] = 4 + self._flag(names) if self.key_done else 1
         if 0 <= self._skip < len(tok):
             token = ids[row + SKIP] = tok[self._skip]
             codes[row + SKIP] = (2 if self._skip_runs else 1) + (2 if token == record else 0)
         return record
 
-    def _item_ahead(self, names: Mapping[int, tuple[int, ...]]) -> int:
-        """1 to 6 where the item ahead is what a code of RECORD stands for (see CODES), else 0."""
-        log, tok = self.log, self.log.tok
-        if not log.at_boundary(self._rec):
-            return 0
-        first = self._rec + 1 if tok[self._rec] == log.config.comma else self._rec
+    def ahead(self) -> tuple[int, ...]:
+        """The name of the list item that RECORD is in front of; () where it is in front of none."""
+        log, tok, at = self.log, self.log.tok, self._rec
+        if not self.key_done or not 0 <= at < len(tok) or not log.at_boundary(at):
+            return ()
+        first = at + 1 if tok[at] == log.config.comma else at
         if first >= len(tok) or tok[first] in log.delims:
-            return 0
-        stop = log.delimiter(first)
+            return ()
+        name = tok[first : log.delimiter(first)]
         if self.clocks:
-            stop -= 1  # the turns left, behind the name
-        for channel, flag in _FLAGS:
-            name = names.get(channel)
-            if name and first + len(name) <= stop and tuple(tok[first : first + len(name)]) == name:
-                end = first + len(name)
-                if end == stop or tok[end] == log.config.bracket:
-                    return flag
-        return 0
+            return tuple(name[:-1])  # the turns left, behind the name
+        return tuple(name[: name.index(log.config.bracket)] if log.config.bracket in name else name)
+
+    def _flag(self, names: Mapping[int, tuple[int, ...]]) -> int:
+        """1 to 5 where the item ahead is what a code of RECORD stands for (see CODES), else 0."""
+        ahead = self.ahead()
+        return next((flag for channel, flag in _FLAGS if ahead and names.get(channel) == ahead), 0)

@@ -203,8 +203,10 @@ class Threads:
         self._follow(KEY, start)
         key = tuple(tok[start : value - 1])
         if self._way and key == self._names.get(ABOUT):
+            # A new way's direction goes into the list of exits.
+            new = was < 0 or tok[was] == self._c.nothing
             self._names[TO], self._way = key[-1:], False
-            self._follow_made(TO, key[-1:])
+            self._follow_made(TO, key[-1:] if new else ())
         if self._record.clocks and self._next < 0:
             self._clocks_went_on(value, here)
         if tok[start] == self._c.at and value == start + 2:
@@ -265,10 +267,13 @@ class Threads:
             if number < len(parts):
                 self._names[channel] = words[number]
                 self._follow(channel, parts[number][0])
+        if does and to + 1 < len(parts):  # `so you go to X, dark`: a field here is an item there
+            items = ((c.comma, *item) for item in words[to + 1 :])
+            self._follow_made(TO, sum(items, words[to]))
         self._way = does and len(parts) > 2 and words[2][:1] == (c.leads,)
         if does and words[1] == (c.clock,) and len(parts) == 4:  # `so clock X 5`: the item `X 5`
             self._names[TO] = words[2]
-            self._follow_made(TO, words[2] + words[3])
+            self._follow_made(TO, () if words[3] == (c.off,) else words[2] + words[3])
         if words[1] == (c.new,):
             key = tuple(token for token in self._heading if token != c.field)
             self._follow_made(KEY, (*key, c.was, c.colon))
@@ -298,11 +303,13 @@ class Threads:
         if self._reading == _PACK:
             return
         tok, n = self.log.tok, len(self.log.tok)
+        ahead = self._record.ahead()
         for channel, (_, at, runs) in self._threads.items():
             source = self._made.get(channel, tok)
             if at < len(source) and channel not in self._idle:
                 token = ids[row + channel] = source[at]
-                codes[row + channel] = (2 if runs else 1) + (2 if token == record else 0)
+                other = bool(ahead) and not runs and self._names.get(channel, ahead) != ahead
+                codes[row + channel] = (2 if runs else 1) + (2 * (token == record and not other))
         if self._holder and codes[row + VALUE] == 1:
             codes[row + VALUE] = 5
         if 0 <= self._next_at < n:

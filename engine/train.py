@@ -29,10 +29,14 @@ class Schedule:
     warmup: int = 60
     decay: float = 0.25
 
-    def rate(self, step: int) -> float:
-        """The rate of update number `step`, from 0."""
+    def rate(self, step: int, done: float | None = None) -> float:
+        """The rate of update number `step`, from 0; done: the share of the run that is over, where
+        that isn't step / steps.
+        """
         rise = min(1.0, (step + 1) / self.warmup)
         left = (self.steps - step) / max(1.0, self.decay * self.steps)
+        if done is not None:
+            left = (1 - done) / self.decay
         return self.peak * rise * max(0.1, min(1.0, left))
 
 
@@ -102,6 +106,8 @@ class Trainer:
                 inner, lr=schedule.peak, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
             )
             self.optimizers = (adam, muon)
+        self.done: float | None = None
+        """The share of the run that is over, where the number of steps doesn't say it."""
         self.ema = ema
         self.averaged: dict[str, Tensor] = (
             {n: p.detach().clone() for n, p in self.learned.items()} if ema else {}
@@ -116,7 +122,7 @@ class Trainer:
         """
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.schedule.rate(self.step)
+                group["lr"] = self.schedule.rate(self.step, self.done)
             optimizer.zero_grad(set_to_none=True)
         total, right, tokens = 0.0, 0, 0
         for part in losses:

@@ -24,7 +24,14 @@ from adventure.play.transcript import Said
 from adventure.referee import rules
 from adventure.world.pack import load_world
 from adventure.world.parts import World
-from adventure.world.prompt import PROTOCOL, Records, changed_keys, initial_records, shown
+from adventure.world.prompt import (
+    PROTOCOL,
+    Records,
+    changed_keys,
+    initial_records,
+    record_line,
+    shown,
+)
 
 SEGMENT = 4
 COTTAGE: dict[str, Any] = {
@@ -118,6 +125,7 @@ class FakePosition:
 class FakeGameMaster:
     """A perfect master. moody: it draws a mood from the randomness for each reply and shows it.
 
+    wrong: a record's key -> the line that it takes for that record.
     before_piece is called before each piece is given, for tests that stop a turn in the middle.
     """
 
@@ -126,6 +134,7 @@ class FakeGameMaster:
         self.sampler: Callable[..., int] | None = None
         self.before_piece: Callable[[], None] = lambda: None
         self.settled = 0
+        self.wrong: dict[str, str] = {}
 
     def of(self, world: World) -> FakeGameMaster:
         return FakeGameMaster(world, self.moody, self.size)
@@ -141,6 +150,9 @@ class FakeGameMaster:
         state = self.opening().state.read(repr(sorted(position.records.items())))
         return replace(position, state=state, turns=0)
 
+    def recall(self, position: FakePosition, key: str) -> str:
+        return self.wrong.get(key) or record_line(key, position.records.get(key, ()))
+
     def turn(
         self, position: FakePosition, line: str, generator: Generator | None = None
     ) -> FakeTurn:
@@ -149,6 +161,13 @@ class FakeGameMaster:
     def position_to_file_parts(self, p: FakePosition) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {"mind": p.state.mind, "count": p.state.count, "logits": p.logits}
         return tensors, {"records": p.records, "changed": p.changed, "turns": p.turns}
+
+    def path_to(self, position: FakePosition) -> None:
+        """It keeps no tokens."""
+
+    def followed(self, paths: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+        assert not [*paths]
+        yield from ()
 
     def position_from_parts(self, tensors: Mapping[str, Tensor], meta: Any) -> FakePosition:
         records = {key: tuple(items) for key, items in meta["records"].items()}

@@ -19,8 +19,9 @@ from adventure.master import consistency, runs
 from adventure.master.consistency import Judgement, judge, memory_of, run
 from adventure.master.consistency_options import add_arguments
 from adventure.master.games import Game, kind_of
-from adventure.master.judged import read_walk, seats_of, sources_of
+from adventure.master.judged import seats_of, sources_of
 from adventure.master.report import WINDOWS, Report
+from adventure.master.walks import read_walk
 from adventure.referee.forms import forms_of
 from adventure.referee.master import RefereePosition
 from adventure.referee.rules import Outcome, play, start
@@ -266,7 +267,7 @@ def tokenizer() -> AnyTokenizer:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr("adventure.master.gamemaster.LONGEST_REPLY", 20)
-    monkeypatch.setattr("adventure.master.subjects._ANSWER", 5)
+    monkeypatch.setattr("adventure.master.gamemaster.LONGEST_RECORD", 5)
     monkeypatch.setattr("adventure.master.judged.TRAIN_ROOMS", (3, 3))
     monkeypatch.setattr("adventure.master.judged.LARGER_ROOMS", (4, 4))
 
@@ -460,7 +461,7 @@ def test_what_is_no_command_of_a_walk_is_left_out_as_in_play(tmp_path: Path) -> 
 def test_a_walk_that_cannot_be_read_or_holds_nothing_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match=r"a\.walk holds no command; write one a line"):
         walk(tmp_path, "# nothing\nget the moon\n")
-    with pytest.raises(TrainError, match="Can't read the walk"):
+    with pytest.raises(TrainError, match="There is no walk"):
         read_walk(tmp_path / "none.walk", cottage())
 
 

@@ -37,7 +37,7 @@ from engine.copyhints import (
 
 WORDS = (
     "\n : , . <|do|> <|say|> <|end|> <|of|> <|when|> if so say At the ( <|noun|> <|noun2|> "
-    "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0"
+    "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0 nothing off"
 ).split(" ")
 CONFIG = HintConfig(**{f.name: i for i, f in enumerate(fields(HintConfig)) if f.name != "capitals"})
 NAMES = "RECORD SKIP VALUE KEY NOUN NOUN2 SEQUEL NEXT ELSE ABOUT TO PLACE DUE".split()
@@ -300,6 +300,13 @@ OTHER = "<|when|> pull<|of|> red lever or\n"
 SECOND = HEADING + CONDITION + "so<|of|> Old Marta<|of|> moves to<|of|> Far Cellar\n"
 
 
+def test_a_name_agrees_with_an_item_only_if_it_is_the_whole_of_it() -> None:
+    for kept, code in (("red key", 3), ("red key ring", 1)):
+        text = f"box holds: {kept}.\n<|do|> drop<|of|> red key\n"
+        assert hints_after(text + "box holds:")[NOUN] == ("red", code)
+        assert hints_after(text + "box holds: red")[NOUN] == ("key", 4), "inside, word by word"
+
+
 def test_a_block_is_followed_line_by_line() -> None:
     assert hints_after(STEP)[NEXT] == ("<|when|>", 1), "the heading of what the command does"
     assert hints_after(STEP + "<|when|> pull")[NEXT] == ("<|of|>", 4), "running, and RECORD's too"
@@ -441,13 +448,26 @@ def test_a_clock_that_a_rule_sets_is_put_into_the_list_with_its_turns() -> None:
     assert follow(text + "Clocks:", " high tide 4") == ["TO"] * 3
     listed = text.replace("<|do|>", "Clocks: frost 3, high tide 2.\n<|do|>")
     assert hints_after(listed + "Clocks: frost 3,")[RECORD] == ("high", 8)
+    stopped = listed.replace("<|of|> 4", "<|of|> off")
+    assert hints_after(stopped + "Clocks: frost 3,")[RECORD] == ("high", 8)
+    assert TO not in hints_after(stopped + "Clocks:"), "it isn't listed"
 
 
 def test_a_way_that_a_rule_makes_adds_its_direction_to_the_exits() -> None:
     text = block("so<|of|> Far Cellar east<|of|> leads<|of|> Hall")
     assert hints_after(text)[TO] == ("Hall", 1)
-    text += "Far Cellar east: Hall.\n"
-    assert hints_after(text + "Far Cellar exits: north,")[TO] == ("east", 1)
+    made = text + "Far Cellar east: Hall.\n"
+    assert hints_after(made + "Far Cellar exits: north,")[TO] == ("east", 1)
+    for before, named in (("nothing", True), ("Yard", False)):  # a way that leads elsewhere now
+        known = made.replace("<|do|>", f"Far Cellar east: {before}.\n<|do|>")
+        assert (TO in hints_after(known)) == named
+
+
+def test_what_follows_a_place_in_an_effect_is_an_item_of_the_record() -> None:
+    text = block("so<|of|> you<|of|> go to<|of|> Far Cellar<|of|> dark<|of|> story")
+    named = ["TO", "TO", "RECORD", "RECORD", "TO", "TO"]
+    assert follow(text + "At:", " Far Cellar, dark, story") == named
+    assert hints_after(text + "At: Far Cellar")[TO] == (",", 4)
 
 
 def test_other_words_than_the_hinted_end_the_hints() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fakes import cottage
 
+from adventure.master.beginnings import shuffled
 from adventure.master.corpus import (
     LONGEST_SEGMENT,
     Group,
@@ -19,14 +20,16 @@ from adventure.master.corpus import (
     hint_config,
     make_batch,
     make_group,
-    shuffled,
 )
+from adventure.master.walks import read_walk
 from adventure.referee.forms import forms_of
 from adventure.referee.rules import play, start
 from adventure.world.generate import random_world
+from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import (
     MEMORY,
     changed_keys,
+    command_text,
     initial_records,
     memory_text,
     pack_text,
@@ -207,6 +210,29 @@ def test_marks_are_single_tokens_or_there_are_no_hints(tokenizer: Tokenizer) -> 
 def test_the_vocabulary_is_always_the_same(tokenizer: Tokenizer) -> None:
     assert corpus_tokenizer(800, worlds=20).hash == tokenizer.hash
     assert MEMORY in tokenizer.decode([tokenizer.id_of(MEMORY)])
+
+
+def test_some_segments_of_an_authors_world_go_on_along_its_solution(tokenizer: Tokenizer) -> None:
+    """So that the end of a story is learned, which chance never reaches."""
+    folder = find_world("threshold")
+    world = load_world(folder)
+    walk, records, order = read_walk(folder / "tests" / "solution.walk", world), start(world), []
+    beginnings = []
+    for line in walk:
+        beginnings.append(memory_text(records, order) + command_text(line))
+        after = play(world, records, line).records
+        order = changed_keys(order, records, after)
+        records = after
+
+    def along(walk: list[str]) -> int:
+        """Segments of thirty that begin as the second half of the solution does somewhere."""
+        hints, rng = hint_config(tokenizer), random.Random(1)
+        rows = group_of(world, rng, tokenizer, hints, 30, LONGEST, walk=walk).segments.tokens
+        texts = [tokenizer.decode(row.tolist()) for row in rows]
+        late = beginnings[len(beginnings) // 2 :]
+        return sum(any(text.startswith(begins) for begins in late) for text in texts)
+
+    assert along(walk) > 1 and not along([])
 
 
 @pytest.mark.parametrize("seed", range(10))

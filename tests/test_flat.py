@@ -10,6 +10,7 @@ from fakes import cottage
 from test_consistency import game_of
 from tiny import tiny_model
 
+from adventure.errors import TrainError
 from adventure.master import flat, gamemaster
 from adventure.master.consistency_options import add_arguments, run
 from adventure.master.gamemaster import GameMaster
@@ -52,3 +53,25 @@ def test_it_is_an_option_of_eval(
     args = parser.parse_args(["--flat", "--turns", "3"])
     assert run(args) == 0
     assert "ms a token" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--packs"], "--packs"),
+        (["--random", "3"], "--random"),
+        (["--games", "2", "--probes", "0"], "--games, --probes"),
+        (["--workers", "2"], "--workers"),
+        (["--errors", "1"], "--errors"),
+        (["--world", "lantern", "--walk", "a.walk"], "--walk"),
+        (["--wipe", "state"], "--wipe state"),
+        (["--textworld", "a.json", "b.json"], "--textworld with several files"),
+    ],
+)
+def test_what_it_would_ignore_is_a_mistake(given: list[str], named: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    wanted = f"--flat plays one game in one world and would ignore {named}; leave that out."
+    with pytest.raises(TrainError) as caught:
+        run(parser.parse_args(["--flat", *given]))
+    assert str(caught.value) == wanted

@@ -18,8 +18,8 @@ from adventure.master.gamemaster import (
     Position,
     load_network,
 )
-from adventure.master.judged import read_walk
 from adventure.master.subjects import wiped
+from adventure.master.walks import read_walk
 from adventure.referee.rules import play, start
 from adventure.world.pack import find_world, load_world
 from adventure.world.prompt import SPECIALS, initial_records, memory_text, pack_text, shown

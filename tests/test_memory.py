@@ -336,6 +336,18 @@ def test_nothing_to_learn_is_no_loss() -> None:
     assert loss.item() == 0 and len(right) == 0
 
 
+def test_a_memory_is_never_replaced() -> None:
+    """What it has learned stays: the same one again is that one, another one is a mistake."""
+    config = MemoryConfig(slots=3)
+    model = network(config)
+    before = memory_of(model).initial.clone()
+    model.add_memory(MemoryConfig(slots=3), seed=9)
+    assert torch.equal(memory_of(model).initial, before)
+    with pytest.raises(ValueError, match=r"there is another one already: MemoryConfig\(slots=3"):
+        model.add_memory(MemoryConfig(slots=2))
+    assert model.config.memory == config and torch.equal(memory_of(model).initial, before)
+
+
 # -- whether it can carry facts ------------------------------------------------------------------
 
 

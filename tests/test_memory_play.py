@@ -392,7 +392,7 @@ def test_a_game_is_won_in_the_last_segment_only(
     def goes_on(*_: object) -> str:
         return next(steps, "drop|dry log")
 
-    monkeypatch.setattr("adventure.master.chains.pick_player", lambda _: goes_on)
+    monkeypatch.setattr("adventure.master.corpus.pick_player", lambda _: goes_on)
     monkeypatch.setattr("adventure.master.chains.legal_player", lambda *_: "look")
     before, last = texts(
         tokenizer, chain(tokenizer, words="off", segments=2, games=1, longest=4000), 0

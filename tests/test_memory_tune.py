@@ -112,6 +112,8 @@ def test_a_memory_learns_alone_and_is_merged_into_its_base(tmp_path: Path, maste
         assert again.state_dict()[name].any(), name
     with pytest.raises(UserError, match="has no latent memory to learn"):
         tuned(tmp_path / "none", "--init", str(master), "--learn", "memory", "--chain", "2")
+    with pytest.raises(UserError, match=r"has a latent memory already.*would be lost"):
+        tuned(tmp_path / "other", "--init", str(merged), "--memory", "glu", "--chain", "2")
 
 
 def test_the_formula_and_where_segments_start_are_the_runs(

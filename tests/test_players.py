@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from workshop import TESTS, workshop
 
+from adventure.referee.legal import inside_player
 from adventure.referee.planner import attempt, bare, exits, fetch, path, reach, room_of
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player, walk
 from adventure.referee.rules import play, start
@@ -75,7 +76,12 @@ def test_an_attempt_at_a_rule_begins_with_what_it_needs() -> None:
 
 # -- players ---------------------------------------------------------------------------------------
 
-MAKERS = {"legal": lambda: legal_player, "curious": CuriousPlayer, "goal": GoalPlayer}
+MAKERS = {
+    "legal": lambda: legal_player,
+    "inside": lambda: inside_player,
+    "curious": CuriousPlayer,
+    "goal": GoalPlayer,
+}
 
 
 def game(maker: str, seed: int, turns: int = 60) -> list[tuple[str, str]]:
@@ -97,6 +103,16 @@ def test_what_players_choose_is_what_a_parser_would_make_of_it(maker: str) -> No
     for line, _, _ in walk(world, player, random.Random(1), 150):
         said = parse(Command(line).phrase, world, [*world.names, world.start])
         assert isinstance(said, Command), line
+
+
+def test_a_player_for_what_is_in_something_is_seldom_at_anything_else() -> None:
+    def nested(maker: str) -> int:
+        """Of 300 turns those with something that is in something else."""
+        found = walk(WORLD, MAKERS[maker](), random.Random(1), 300)
+        nouns = [(line.split("|")[1:2] or [""], records) for line, records, _ in found]
+        return sum(records.get(noun, ("",))[0] in records for (noun,), records in nouns)
+
+    assert nested("inside") > 2 * nested("legal") > 0
 
 
 def test_a_game_ends_when_it_is_over() -> None:

@@ -35,8 +35,11 @@ from fakes import (
     say,
 )
 from safetensors.torch import save as save_tensors
+from tiny import tiny_model
 
 from adventure.errors import SaveError
+from adventure.master.gamemaster import GameMaster
+from adventure.master.paths import LONGEST
 from adventure.play import hold, savefile
 from adventure.play.commands import ELSEWHERE
 from adventure.play.hold import take_hold
@@ -53,6 +56,10 @@ from adventure.play.saves import (
     write_file,
 )
 from adventure.play.session import Session
+from adventure.play.transcript import PlayedTurn
+from adventure.world.prompt import PROTOCOL, SPECIALS, pack_text
+from engine.rwkv.state import State
+from engine.tokenizer import train_tokenizer
 
 GAME = [*SOLUTION, "take all", "look", "drop key", "g", "x it", "east", "south", "take it"]
 
@@ -198,11 +205,11 @@ def test_a_save_of_another_world_model_or_version_is_named(saved: tuple[Saves, P
     assert "was changed" in refused(Saves(path.parent, identity(edited)), path)
     assert "another game master" in refused(saves_in(path.parent, weights="w2"), path)
     assert "another game master" in refused(saves_in(path.parent, tokenizer="t2"), path)
-    assert "speaks protocol 2 with the game master, and this version 3; play it" in refused(
-        saves_in(path.parent, protocol=3), path
-    )
-    elsewhere = Saves(path.parent, identity(other, protocol=3, weights="w3"))
-    assert "speaks protocol 2" in refused(elsewhere, path)
+    later = PROTOCOL + 1
+    told = f"speaks protocol {PROTOCOL} with the game master, and this version {later}; play it"
+    assert told in refused(saves_in(path.parent, protocol=later), path)
+    elsewhere = Saves(path.parent, identity(other, protocol=later, weights="w3"))
+    assert f"speaks protocol {PROTOCOL}" in refused(elsewhere, path)
     assert Saves(path.parent, identity(renamed)).load("mine", new_session()).now.turns == 4
 
 
@@ -210,8 +217,8 @@ def test_a_save_of_the_protocol_before_is_refused_in_one_sentence(tmp_path: Path
     older = saves_in(tmp_path, protocol=1, weights="w0")
     older.save("mine", new_session())
     assert refused(saves_in(tmp_path), tmp_path / "mine.save") == (
-        '"mine" speaks protocol 1 with the game master, and this version 2; play it with the '
-        "version that wrote it, or start a new game."
+        f'"mine" speaks protocol 1 with the game master, and this version {PROTOCOL}; play it '
+        "with the version that wrote it, or start a new game."
     )
     assert saves_in(tmp_path).left_off() is None
 
@@ -681,3 +688,98 @@ def test_the_header_is_readable_without_the_rest(saved: tuple[Saves, Path]) -> N
     assert (header["magic"], header["format"]) == ("adventure-save", "1")
     path.write_bytes(data[: 8 + length])
     assert read_saved(path).about.turns == 4
+
+
+# -- undo as paths -------------------------------------------------------------------------------
+
+
+def told_by_a_network() -> Session:
+    """A game of three turns with a tiny network, read a token at a time: two segments."""
+    torch.set_num_threads(1)
+    tokenizer = train_tokenizer([pack_text(cottage())], 330, SPECIALS)
+    model = tiny_model(hints=True, vocab=tokenizer.vocab)
+    model.exact = True  # where there is no compiler
+    master = GameMaster(model, tokenizer, cottage())
+    game = Session(cottage(), master, master.opening())
+    for turn, begins in enumerate((True, False, True)):
+        game.past.append(game.moment())
+        at = game.opening if begins else game.position
+        state, logits = at.state, at.logits
+        for token in tokenizer.encode(f"<|do|> look\n At: Garden.\n You carry: lamp {turn}.\n"):
+            with torch.no_grad():
+                row, state = model(torch.tensor([[token]]), state, mode="rnn")
+            logits = row[0, -1]
+        game.position = replace(at, state=state, logits=logits, turns=turn)
+        game.transcript.append(PlayedTurn("look", "look", f"Turn {turn}.", ()))
+    return game
+
+
+def packed(game: Session, small: bool) -> bytes:
+    return savefile.pack_game(game, identity(cottage()), UNDO_KEPT, 1 << 30, small)
+
+
+def test_undo_comes_back_to_the_bit_from_tokens_alone() -> None:
+    game = told_by_a_network()
+    small, whole = packed(game, True), packed(game, False)
+    assert len(small) < len(whole) / 2
+    for data in (small, whole):
+        again = told_by_a_network()
+        again.restart()
+        again.resume(savefile.unpack_game(data, again, identity(cottage()), "x"))
+        assert fingerprint(again) == fingerprint(game)
+        assert [again.undo() for _ in range(4)] == [True, True, True, False]
+
+
+def test_what_reading_does_not_give_back_is_kept_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state that its tokens don't lead to, as where a recurrent state is carried on."""
+    game = told_by_a_network()
+    moment = game.past[1]
+    other = {name: t + 1 for name, t in moment.position.state.tensors.items()}
+    state = State(other, moment.position.state.hints)
+    game.past[1] = replace(moment, position=replace(moment.position, state=state))
+    again = told_by_a_network()
+    again.resume(savefile.unpack_game(packed(game, True), again, identity(cottage()), "x"))
+    assert fingerprint(again) == fingerprint(game)
+    monkeypatch.setattr(GameMaster, "path_to", lambda *_: None)
+    assert len(packed(game, True)) == len(packed(game, False))
+
+
+def test_undo_goes_no_further_than_what_reads_alike_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine whose arithmetic differs, from the second moment back: nothing but the exact."""
+    game = told_by_a_network()
+    data, ends = packed(game, True), GameMaster.followed
+
+    def otherwise(master: GameMaster, paths: Any) -> Any:
+        for number, parts in enumerate(ends(master, paths)):
+            yield {name: t + 1 for name, t in parts.items()} if number == 1 else parts
+
+    monkeypatch.setattr(GameMaster, "followed", otherwise)
+    again = told_by_a_network()
+    again.resume(savefile.unpack_game(data, again, identity(cottage()), "x"))
+    assert fingerprint(again)[0][0] == fingerprint(game)[0][0]  # type: ignore[index]
+    assert [again.undo(), again.undo()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        torch.tensor([5, 330], dtype=torch.int32),
+        torch.tensor([-1], dtype=torch.int32),
+        torch.tensor([[5]], dtype=torch.int32),
+        torch.tensor([0.5]),
+        torch.zeros(LONGEST + 1, dtype=torch.int32),
+    ],
+    ids=["beyond", "below", "flat", "float", "long"],
+)
+def test_a_forged_path_is_refused(path: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = told_by_a_network()
+    monkeypatch.setattr(savefile, "_paths", lambda master, past: [path] * len(past))
+    with pytest.raises(SaveError, match="is damaged"):
+        savefile.unpack_game(packed(game, True), game, identity(cottage()), "x")
+
+
+def test_a_path_that_leads_elsewhere_is_not_gone_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    game, path = told_by_a_network(), torch.tensor([5], dtype=torch.int32)
+    monkeypatch.setattr(savefile, "_paths", lambda master, past: [path] * len(past))
+    found = savefile.unpack_game(packed(game, True), game, identity(cottage()), "x")
+    assert not found.past and found.now.turns == 3

@@ -7,7 +7,7 @@ from fakes import SEGMENT, SOLUTION, cottage_with, fingerprint, new_session, say
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adventure.play import phrases, session
+from adventure.play import course, phrases, session
 from adventure.play.session import Session
 from adventure.play.transcript import Cleaner, PlayedTurn, Transcript, clean
 
@@ -55,7 +55,7 @@ def test_the_same_command_after_undo_has_the_same_reply() -> None:
 
 
 def test_undo_keeps_a_limited_number_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "UNDO_TURNS", 5)
+    monkeypatch.setattr(course, "UNDO_TURNS", 5)
     game = new_session()
     say(game, *["look"] * 9)
     assert [game.undo() for _ in range(6)] == [True] * 5 + [False]
@@ -64,7 +64,7 @@ def test_undo_keeps_a_limited_number_of_turns(monkeypatch: pytest.MonkeyPatch) -
 
 def test_large_states_are_kept_for_fewer_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     game = new_session()
-    monkeypatch.setattr(session, "UNDO_BYTES", 3 * game.position.state.nbytes)
+    monkeypatch.setattr(course, "UNDO_BYTES", 3 * game.position.state.nbytes)
     say(game, *["look"] * 9)
     assert len(game.past) == 3
 

@@ -27,7 +27,7 @@ FORMS = ["Taken: *.", "Yours: *."]
 def master(monkeypatch: pytest.MonkeyPatch) -> GameMaster:
     torch.set_num_threads(1)
     monkeypatch.setattr(gamemaster, "LONGEST_REPLY", 30)
-    monkeypatch.setattr("adventure.master.subjects._ANSWER", 6)
+    monkeypatch.setattr("adventure.master.gamemaster.LONGEST_RECORD", 6)
     tokenizer = train_tokenizer(TEXT, 330, SPECIALS)
     world = cottage(replies={**COTTAGE["replies"], "taken": FORMS})
     return GameMaster(tiny_model(hints=True, vocab=tokenizer.vocab), tokenizer, world)
@@ -121,7 +121,7 @@ def test_a_question_is_a_record_begun_on_a_copy(
         choices = [*whole[len(asked) :], 0][: row.shape[1] - len(asked) + 1]
         return torch.nn.functional.one_hot(torch.tensor(choices), 330).float(), state
 
-    monkeypatch.setattr("adventure.master.subjects._ANSWER", 50)
+    monkeypatch.setattr("adventure.master.gamemaster.LONGEST_RECORD", 50)
     monkeypatch.setattr(master.model, "forward", certain)
     assert NetworkSubject(master).answer(position, "lamp") == line
     assert read == [whole], "its own record is the draft, and is read in one pass"

@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adventure.master.corpus import AUTHORED, Group, Sample, make_batch, pick_player, shuffled
+from adventure.master.beginnings import shuffled
+from adventure.master.corpus import AUTHORED, USUAL, Group, Kind, Sample, make_batch
 from adventure.master.gamemaster import SEGMENT_TOKENS, SEGMENT_TURNS
+from adventure.master.simple import simple_world
 from adventure.master.validation import hints_of, row_of
 from adventure.referee.players import Player, legal_player
 from adventure.referee.rules import Outcome, play, start
@@ -78,14 +80,18 @@ def make_chain(
     longest: int,
     words: Words = "on",
     packs: tuple[str, ...] = (),
+    whole: bool = False,
+    kind: Kind = USUAL,
 ) -> Chain:
     """Chain number `index`, in a world of its own: a random one, or now and then one of `packs`."""
     rng = random.Random(f"chain-{seed}-{index}")
     if packs and rng.random() < AUTHORED:
         world = _authored(rng.choice(packs))
-        return chain_of(world, rng, tokenizer, hints, segments, games, longest * 3 // 2, words)
-    world = random_world(rng.getrandbits(40), rooms=rooms)
-    return chain_of(world, rng, tokenizer, hints, segments, games, longest, words)
+        longest = longest * 3 // 2
+    else:
+        world = random_world(rng.getrandbits(40), rooms=rooms)
+        world = simple_world(world) if kind.simple else world
+    return chain_of(world, rng, tokenizer, hints, segments, games, longest, words, whole, kind)
 
 
 @cache
@@ -102,19 +108,21 @@ def chain_of(
     games: int,
     longest: int,
     words: Words = "on",
+    whole: bool = False,
+    kind: Kind = USUAL,
 ) -> Chain:
     """`games` games of `world`, each `segments` segments long.
 
-    A segment ends as in play, and before `longest` tokens. Games begin anywhere, except where no
-    segment reads the memory in words: then at the beginning. One that ends by itself leaves the
-    rest of its segments empty.
+    A segment ends as in play, and before `longest` tokens. Games begin anywhere, except where they
+    are to be `whole`, or no segment reads the memory in words: then at the beginning. One that ends
+    by itself leaves the rest of its segments empty.
     """
     tokens = tokenizer.encode(pack_text(world))
     ids, codes, read = CopyHints.start(hints).read(tokens)
     opening = Sample(np.array(tokens), ids, codes, np.zeros(len(tokens), bool))
     columns = list[list[tuple[list[int], list[bool]]]]([] for _ in range(segments))
     for _ in range(games):
-        game = _Game(world, tokenizer, longest, rng, words)
+        game = _Game(world, tokenizer, longest, rng, words, whole, kind)
         for k, column in enumerate(columns):
             column.append(game.segment(k, last=k == segments - 1))
     lengths = [np.array([len(tokens) for tokens, _ in column]) for column in columns]
@@ -156,13 +164,20 @@ class _Game:
     """One game by the referee, told segment by segment."""
 
     def __init__(
-        self, world: World, tokenizer: Tokenizer, longest: int, rng: random.Random, words: Words
+        self,
+        world: World,
+        tokenizer: Tokenizer,
+        longest: int,
+        rng: random.Random,
+        words: Words,
+        whole: bool,
+        kind: Kind,
     ) -> None:
         self._world, self._tokenizer, self._longest = world, tokenizer, longest
         self._rng, self._words = rng, words
-        self._player = pick_player(rng)
+        self._player = kind.player(rng)
         self._records, self._order = start(world), list[str]()
-        if words == "off":
+        if whole or words == "off":
             return
         if rng.random() < SHUFFLED:
             self._records = shuffled(world, rng)

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
-from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
-from adventure.referee.rules import play, start
+from adventure.master.beginnings import along, pick_player, somewhere
+from adventure.master.simple import everyday, simple_world
+from adventure.master.walks import read_walk
+from adventure.referee.players import Player
+from adventure.referee.rules import Choose, play, start
+from adventure.referee.rules import first as first_form
 from adventure.world.generate import random_world
 from adventure.world.pack import find_world, load_world
 from adventure.world.parts import World
@@ -25,11 +29,7 @@ from adventure.world.prompt import (
     END,
     SAY,
     SPECIALS,
-    Records,
-    changed_keys,
     command_text,
-    list_key,
-    listed,
     memory_text,
     pack_text,
     reply_text,
@@ -42,8 +42,12 @@ from engine.tokenizer import Tokenizer, train_tokenizer
 
 AUTHORED = 0.14
 """The share of groups in an author's world, where there are any to learn from."""
+WALKED = 0.4
+"""The share of segments in an author's world that follow its solution from somewhere on."""
 LONGEST_SEGMENT = 32
 """Turns; more than a segment has in play, so that its end isn't at the edge of what was learned."""
+LONGEST_GAME = 64
+"""Turns of a game without hidden lines, which is one segment from its beginning to its end."""
 
 
 @dataclass
@@ -93,6 +97,8 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         leads=single(" leads"),
         clocks=single(" Clocks"),
         zero=single(" 0"),
+        nothing=single(" nothing"),
+        off=single(" off"),
         capitals=tuple(
             i for i in range(tokenizer.vocab) if tokenizer.decode([i]).lstrip(" ")[:1].isupper()
         ),
@@ -100,9 +106,20 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
     )
 
 
-def pick_player(rng: random.Random) -> Player:
-    """By chance, towards a goal, or (half of them) towards what was seen least."""
-    return rng.choice((legal_player, GoalPlayer(), GoalPlayer(), CuriousPlayer(), CuriousPlayer()))
+@dataclass(frozen=True)
+class Kind:
+    """What is told. hidden: whether turns have hidden lines; without them no memory can be read, so
+    that every segment is a game from its beginning. simple: in worlds of simple.py."""
+
+    hidden: bool = True
+    simple: bool = False
+
+    def player(self, rng: random.Random) -> Player:
+        """Somebody to play, of those who play such worlds."""
+        return everyday(pick_player(rng)) if self.simple else pick_player(rng)
+
+
+USUAL = Kind()
 
 
 @dataclass
@@ -126,6 +143,7 @@ def make_group(
     longest: int,
     held_out: bool = False,
     packs: tuple[str, ...] = (),
+    kind: Kind = USUAL,
 ) -> Group:
     """World number `index` and that many segments in it, each at most `longest` tokens.
 
@@ -134,15 +152,19 @@ def make_group(
     """
     rng = random.Random(f"group-{seed}-{index}")
     if packs and rng.random() < AUTHORED:
-        world = _authored(rng.choice(packs))
-        return group_of(world, rng, tokenizer, hints, segments, longest * 3 // 2)
+        world, walk = _authored(rng.choice(packs))
+        return group_of(world, rng, tokenizer, hints, segments, longest * 3 // 2, kind, walk)
     world = random_world(rng.getrandbits(40), held_out=held_out, rooms=rooms)
-    return group_of(world, rng, tokenizer, hints, segments, longest)
+    world = simple_world(world) if kind.simple else world
+    return group_of(world, rng, tokenizer, hints, segments, longest, kind)
 
 
 @cache
-def _authored(pack: str) -> World:
-    return load_world(find_world(pack))
+def _authored(pack: str) -> tuple[World, tuple[str, ...]]:
+    """A pack's world, and the commands of its solution; none where it comes without one."""
+    folder = find_world(pack)
+    world, file = load_world(folder), folder / "tests" / "solution.walk"
+    return world, tuple(read_walk(file, world)) if file.is_file() else ()
 
 
 def group_of(
@@ -152,27 +174,42 @@ def group_of(
     hints: HintConfig,
     segments: int,
     longest: int,
+    kind: Kind = USUAL,
+    walk: Sequence[str] = (),
 ) -> Group:
-    """The world's opening and segments of play in it."""
+    """The world's opening and segments of play in it, some of them along `walk`."""
     tokens = tokenizer.encode(pack_text(world))
     ids, codes, read = CopyHints.start(hints).read(tokens)
     opening = Sample(np.array(tokens), ids, codes, np.zeros(len(tokens), bool))
-    played = [_segment(world, read, tokenizer, rng, longest) for _ in range(segments)]
+    played = [_segment(world, read, tokenizer, rng, longest, kind, walk) for _ in range(segments)]
     return Group(opening, make_batch(played))
 
 
 def _segment(
-    world: World, opening: CopyHints, tokenizer: Tokenizer, rng: random.Random, longest: int
+    world: World,
+    opening: CopyHints,
+    tokenizer: Tokenizer,
+    rng: random.Random,
+    longest: int,
+    kind: Kind,
+    walk: Sequence[str],
 ) -> Sample:
-    records, order, player = _before_segment(world, rng)
+    if not kind.hidden:
+        records, order, player = start(world), list[str](), kind.player(rng)
+    elif walk and rng.random() < WALKED:
+        records, order, player = along(world, walk, rng)
+    else:
+        records, order, player = somewhere(world, kind.player(rng), rng)
     tokens = tokenizer.encode(memory_text(records, order))
     said = [False] * len(tokens)
     turns = list[tuple[int, int, str]]()
-    for _ in range(LONGEST_SEGMENT):
+    # Which form of a standing reply is told can't be judged where no hidden line names it.
+    form: Choose = (lambda _, forms: rng.randrange(forms)) if kind.hidden else first_form
+    for _ in range(LONGEST_SEGMENT if kind.hidden else LONGEST_GAME):
         line = player(world, records, rng)
-        outcome = play(world, records, line, lambda _, forms: rng.randrange(forms))
+        outcome = play(world, records, line, form)
         asked = tokenizer.encode(command_text(line))
-        told = tokenizer.encode(reply_text(outcome.lines, outcome.reply))
+        told = tokenizer.encode(reply_text(outcome.lines if kind.hidden else (), outcome.reply))
         if turns and len(tokens) + len(asked) + len(told) > longest:
             break
         first = len(tokens) + len(asked) - 1
@@ -184,58 +221,6 @@ def _segment(
             break
     ids, codes, _ = opening.read(tokens)
     return Sample(np.array(tokens), ids, codes, np.array(said), turns)
-
-
-def _before_segment(world: World, rng: random.Random) -> tuple[Records, list[str], Player]:
-    """Play on for a while, so that the segment starts from a memory of any length."""
-    player = pick_player(rng)
-    records, order = start(world), list[str]()
-    if rng.random() < 0.4:
-        records = shuffled(world, rng)
-        order = changed_keys([], start(world), records)
-        rng.shuffle(order)
-    turns = rng.choice((0, 0, rng.randint(1, 24), rng.randint(10, 120)))
-    for _ in range(turns):
-        after = play(world, records, player(world, records, rng)).records
-        if after["Game"][0] != "on":
-            continue
-        order = changed_keys(order, records, after)
-        records = after
-    return records, order, player
-
-
-def shuffled(world: World, rng: random.Random) -> Records:
-    """A state of play that chance play seldom reaches: doors in any state, things anywhere."""
-    records = start(world)
-    rooms = [room.name for room in world.rooms]
-    holders = [t.name for t in world.things if t.container or t.supporter]
-    keys = {door.key for door in world.doors} | {thing.key for thing in world.things}
-    for door in world.doors:
-        states = ("open", "closed", "locked") if door.key else ("open", "closed")
-        records[door.name] = (*records[door.name][:-1], rng.choice(states))
-    for thing in world.things:
-        items = records[thing.name]
-        if thing.states:
-            items = (*items[:-1], rng.choice(thing.states))
-        elif thing.openable:
-            states = ("open", "closed", "locked") if thing.key else ("open", "closed")
-            items = (*items[:-1], rng.choice(states))
-        if not thing.fixed and rng.random() < 0.7:
-            carried = rng.random() < (0.6 if thing.name in keys else 0.25)
-            to = "you" if carried else rng.choice(rooms if rng.random() < 0.8 else holders or rooms)
-            lit = thing.light and thing.on
-            if to != thing.name:
-                old = list_key(world, items[0])
-                gone = listed(thing.name, items[0], lit)
-                if old:
-                    records[old] = tuple(i for i in records[old] if i != gone)
-                new = list_key(world, to)
-                records[new] = (*records[new], listed(thing.name, to, lit))
-                items = (to, *items[1:])
-        records[thing.name] = items
-    room = rng.choice(world.rooms)
-    records["At"] = (room.name, "dark") if room.dark else (room.name,)
-    return records
 
 
 def make_batch(samples: list[Sample]) -> Sample:

@@ -20,8 +20,10 @@ from pathlib import Path
 
 import torch
 
+from adventure.errors import TrainError
 from adventure.master import SHIPPED
 from adventure.master.consistency import memory_of, put_json
+from adventure.master.consistency_options import add_arguments
 from adventure.master.gamemaster import SEGMENT_TURNS, GameMaster, Position, load_network
 from adventure.master.games import Game
 from adventure.master.judged import seats_of, sources_of
@@ -32,6 +34,9 @@ MARKS = (10, 100, 1000, 10_000)
 COMMANDS = ("look", "inventory", "deeds", "wait")
 _AROUND = SEGMENT_TURNS
 """Turns around a mark: a whole segment, for a position grows in one."""
+
+_IGNORED = ("packs", "random", "walk", "games", "probes", "workers", "errors")
+"""Options of `adventure eval` that are for many games, or for one that ends."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Cost:
 
 def run(args: argparse.Namespace) -> int:
     """Play, measure, print. Raises UserError on the user's mistakes."""
+    _refuse_ignored(args)
     torch.set_num_threads(args.threads or torch.get_num_threads())
     model, tokenizer = load_network(Path(args.model) if args.model else SHIPPED)
     source = sources_of(args)[0]
@@ -67,6 +73,21 @@ def run(args: argparse.Namespace) -> int:
     print(f"{world.title}, {args.turns} turns; in brackets how often as much as at first")
     print("\n".join(lines(costs)))
     return 0
+
+
+def _refuse_ignored(args: argparse.Namespace) -> None:
+    """Raises TrainError for options that make no difference to one game in one world."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    usual = vars(parser.parse_args([]))
+    given = [name for name in _IGNORED if getattr(args, name) != usual[name]]
+    given += [f"wipe {args.wipe}"] if args.wipe not in (None, "words", "latent") else []
+    given += ["textworld with several files"] if len(args.textworld or ()) > 1 else []
+    if given:
+        options = ", ".join(f"--{name}" for name in given)
+        raise TrainError(
+            f"--flat plays one game in one world and would ignore {options}; leave that out."
+        )
 
 
 def measure(master: GameMaster, game: Game) -> list[Cost]:

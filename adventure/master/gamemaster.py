@@ -11,17 +11,18 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from adventure.master import SHIPPED
+from adventure.master.paths import followed, path_from
 from adventure.master.position import Position, TurnStart, from_parts, to_parts
 from adventure.master.segments import MemoryUse, first_memory, next_segments
+from adventure.master.turns import Piece, Turn
 from adventure.world.free import free_text
 from adventure.world.parts import World
 from adventure.world.prompt import (
@@ -33,14 +34,18 @@ from adventure.world.prompt import (
     initial_records,
     pack_text,
     parse_record,
+    record_line,
 )
 from engine.checkpoint import load_model
+from engine.draft import rest_of, write_drafted
 from engine.errors import SnapshotError
-from engine.generate import decode, decode_batch, prefill, prefill_rows
+from engine.generate import decode_batch, prefill, prefill_rows
 from engine.rwkv.network import Network
 from engine.rwkv.state import State
 from engine.sampler import Sampler, make_sampler
-from engine.tokenizer import AnyTokenizer, StreamDecoder, open_tokenizer
+from engine.tokenizer import AnyTokenizer, open_tokenizer
+
+__all__ = ["GameMaster", "Piece", "Position", "Turn", "load_network", "settle_batch"]
 
 SEGMENT_TOKENS = 1400
 """A segment ends after either: what an author tells at length takes fewer turns."""
@@ -50,20 +55,14 @@ USUAL_MEMORY = MemoryUse()
 LONGEST_REPLY = 2000
 """Tokens, hidden ones included: more than a rule's words, an arrival and a clock's words take, each
 of them up to 1,200 characters. Only a network that has lost the thread comes to it."""
+LONGEST_RECORD = 200
+"""Tokens of a record that is asked for."""
 
 
 def load_network(file: Path = SHIPPED) -> tuple[Network, AnyTokenizer]:
     """A checkpoint and its tokenizer. Raises UserError where one is missing or they don't fit."""
     model = load_model(file)
     return model, open_tokenizer(file, model.config.vocab)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A bit of a reply as it is decoded: of a hidden record line, or of the visible text."""
-
-    kind: Literal["record", "text"]
-    text: str
 
 
 class GameMaster:
@@ -86,6 +85,7 @@ class GameMaster:
         self.weights, self.memory = weights, memory
         self.prompt = pack_text(world) if model.config.hints else free_text(world)
         self.say, self.end = tokenizer.id_of(SAY), tokenizer.id_of(END)
+        self.newline = tokenizer.encode("\n")[-1]
         self._opening: Position | None = None
 
     def of(self, world: World) -> GameMaster:
@@ -166,10 +166,31 @@ class GameMaster:
 
     def turn(self, position: Position, line: str, generator: Generator | None = None) -> Turn:
         """Put a canonical command; iterate the result for the reply as it is decoded."""
-        return Turn(self, position, line, generator)
+        return Turn(self, position, line, generator, LONGEST_REPLY)
 
-    def _asked(self, line: str) -> Tensor:
+    def asked(self, line: str) -> Tensor:
+        """The tokens (1, T) of a canonical command."""
         return torch.tensor([self.tokenizer.encode(command_text(line))])  # (1, T)
+
+    def recall(self, position: Position, key: str) -> str:
+        """The record under `key` as the network writes it, greedily: a line, no newline.
+
+        It is asked for on a copy, as the first hidden line of a LOOK that goes no further; the
+        position's own record is the draft, which costs one short read where it is right.
+        """
+        asked = f"{command_text('look')} {key}:"
+        line = record_line(key, position.records.get(key, ())).removeprefix(f" {key}:")
+        tokens = self.tokenizer.encode(asked)
+        likely = self.tokenizer.encode(f"{asked}{line}\n")[len(tokens) :]
+        told = write_drafted(
+            self.model,
+            tokens,
+            position.state,
+            lambda said: rest_of(likely, said),
+            {self.newline},
+            LONGEST_RECORD,
+        ).tokens
+        return f" {key}:{self.tokenizer.decode(told).partition(chr(10))[0]}"
 
     def settle(self, position: Position, memory: Tensor | None = None) -> Position:
         """End the segment if it is full, and begin the next one (see segments.py).
@@ -247,6 +268,16 @@ class GameMaster:
         """Rebuild a position. Raises SnapshotError where the parts don't fit this network."""
         return from_parts(tensors, meta, self.model, self.memory.latent_of(self.model))
 
+    def path_to(self, position: Position) -> Tensor | None:
+        """The tokens (T,) that lead to it from the opening; None where it doesn't begin there."""
+        return path_from(self.opening(), position)
+
+    def followed(self, paths: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+        """A file's tensors of the position at each path's end: those that were there, to the bit,
+        where reading in another split gives the same ones. Raises ValueError for no such paths."""
+        for position in followed(self.model, self.opening(), paths):
+            yield to_parts(position, None)[0]
+
 
 def settle_batch(
     masters: Sequence[GameMaster], positions: Sequence[Position], memory: Tensor | None = None
@@ -272,61 +303,3 @@ def settle_batch(
         for row, position in zip(full, begun, strict=True):
             settled[row] = position
     return settled
-
-
-class Turn:
-    """One turn, decoded as it is iterated; then position, reply and records (the hidden lines).
-
-    lost: the network never came to a reply, or to its end; the position is then the one before.
-    """
-
-    def __init__(
-        self, master: GameMaster, position: Position, line: str, generator: Generator | None
-    ) -> None:
-        self._master, self._before, self._line, self._generator = master, position, line, generator
-        self.position, self.lost = position, True
-        self.reply = ""
-        self.records: list[str] = []
-
-    def __iter__(self) -> Iterator[Piece]:
-        m = self._master
-        read, state = prefill(m.model, m._asked(self._line), self._before.state)
-        logits = read[0]
-        decoder, text, hidden, visible = StreamDecoder(m.tokenizer), _Lines(), "", False
-        told = 0
-        for said in decode(
-            m.model, logits, state, m.sampler, self._generator, {m.end}, LONGEST_REPLY
-        ):
-            token, logits, state = said
-            told += 1
-            piece = decoder.flush() if token in (m.say, m.end) else decoder.push(token)
-            if visible:
-                piece = text.push(piece)
-                self.reply += piece
-            else:
-                hidden += piece
-            if piece:
-                yield Piece("text" if visible else "record", piece)
-            visible = visible or token == m.say
-            self.lost = not visible or token != m.end
-        self.records = hidden.splitlines()
-        if not self.lost:
-            self.position = m.after(self._before, state, logits, self.records, told)
-
-
-class _Lines:
-    """Takes off the space that begins each line, and holds newlines back until text follows."""
-
-    def __init__(self) -> None:
-        self._start, self._held = True, ""
-
-    def push(self, piece: str) -> str:
-        out = ""
-        for char in piece:
-            if char == "\n":
-                self._held, self._start = self._held + char, True
-            elif self._start and char == " ":
-                self._start = False
-            else:
-                out, self._held, self._start = out + self._held + char, "", False
-        return out

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 from adventure.author.import_game import read_game
 from adventure.author.textworld import world_of
-from adventure.errors import PackError, TrainError
+from adventure.errors import PackError
 from adventure.master.consistency_options import PLAYERS
-from adventure.play.session import Session
-from adventure.referee.master import RefereeMaster
+from adventure.master.walks import read_walk, typed_lines
 from adventure.referee.players import CuriousPlayer, GoalPlayer, Player, legal_player
 from adventure.world.generate import LARGER_ROOMS, TRAIN_ROOMS, random_world
 from adventure.world.pack import find_world, load_world, make_world
@@ -79,31 +77,6 @@ def _textworld(file: Path) -> tuple[World, list[str]]:
     if not made.walkthrough:
         raise PackError(f"{file} has no solution; make it with tw-make, which writes one.")
     return world, typed_lines(world, made.walkthrough)
-
-
-def read_walk(file: Path, world: World) -> list[str]:
-    """The canonical commands of a game, played as it is typed, by the rules; `#` begins a comment.
-
-    Raises TrainError for a file that can't be read, or holds no command.
-    """
-    try:
-        typed = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainError(f"Can't read the walk {file}: {error}.") from error
-    lines = typed_lines(world, [text for text in typed if text and not text.startswith("#")])
-    if not lines:
-        raise TrainError(f"The walk {file} holds no command; write one a line.")
-    return lines
-
-
-def typed_lines(world: World, typed: list[str]) -> list[str]:
-    """The canonical commands that a session makes of what is typed."""
-    master = RefereeMaster(world)
-    session = Session(world, cast(Any, master), cast(Any, master.opening()))
-    for text in typed:
-        for _ in session.play(text):
-            pass
-    return [turn.line for turn in session.transcript]
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,7 @@ def go_on_with(
     """The number of the latest run in that folder, with what came after `step` taken away again;
     None where the file doesn't know it. Raises as `opened`."""
     with opened(file, make=True) as db:
-        latest = "SELECT max(id) FROM runs WHERE folder = ?"
-        (run,) = db.execute(latest, (str(folder.resolve()),)).fetchone()
+        run = _latest(db, folder)
         if run is not None:
             db.execute("DELETE FROM steps WHERE run = ? AND step > ?", (run, step))
             db.execute("DELETE FROM scores WHERE run = ? AND step > ?", (run, step))
@@ -126,6 +125,19 @@ def go_on_with(
             change = "UPDATE runs SET ended = NULL, configuration = ?, tokens = ? WHERE id = ?"
             db.execute(change, (text, tokens, run))
     return run
+
+
+def latest(file: Path, folder: Path) -> int | None:
+    """The number of the latest run in that folder; None where the file doesn't know it. Raises as
+    `opened`."""
+    with opened(file) as db:
+        return _latest(db, folder)
+
+
+def _latest(db: sqlite3.Connection, folder: Path) -> int | None:
+    asked = "SELECT max(id) FROM runs WHERE folder = ?"
+    (run,) = db.execute(asked, (str(folder.resolve()),)).fetchone()
+    return None if run is None else int(run)
 
 
 def record_steps(file: Path, run: int, steps: Sequence[Step], ended: bool = False) -> None:

@@ -15,6 +15,7 @@ from adventure.master.corpus import hint_config
 from adventure.master.tune_options import Plan
 from adventure.world.prompt import SPECIALS
 from engine.adapters import Learn, merged, prepare, save_part
+from engine.attention import AttentionNetwork
 from engine.checkpoint import load_model, save_model, weights_hash
 from engine.copyhints import HintConfig
 from engine.memoryconfig import MemoryConfig
@@ -56,14 +57,7 @@ def first_network(plan: Plan, hints: HintConfig, out: Path, resumed: bool) -> Ne
     that can't be used, TrainError for one that was changed since the run began.
     """
     if not plan.init:
-        config = Config(
-            n_layer=plan.layers,
-            n_embd=plan.width,
-            vocab=plan.vocab,
-            tied=True,
-            hints=hints if plan.hints else None,
-        )
-        model = Network.create(config, plan.seed)
+        model = fresh_network(plan, hints)
     elif resumed and plan.learn == "all":
         model = load_model(out / MASTER)  # for its shape; run.pt has the weights
     else:
@@ -72,16 +66,38 @@ def first_network(plan: Plan, hints: HintConfig, out: Path, resumed: bool) -> Ne
         model = load_model(plan.init)
     if plan.memory:
         memory = MemoryConfig(plan.slots, plan.memory, plan.gate, plan.formula, plan.pause)
-        if model.config.memory != memory:
-            model.add_memory(memory, plan.seed)
-    model.train()
+        if model.config.memory not in (None, memory):
+            raise TrainError(
+                f"{plan.init or out / MASTER} has a latent memory already, {model.config.memory}, "
+                "whose learning would be lost; leave out --memory, or ask for the same one."
+            )
+        model.add_memory(memory, plan.seed)
+    model = prepare(model.train(), cast(Learn, plan.learn), plan.rank, plan.seed)
     try:
-        model = prepare(model, cast(Learn, plan.learn), plan.rank, plan.seed)
         if plan.mixed:
             model.use_mixed()
     except ValueError as error:
         raise TrainError(f"--mixed can't be: {error}.") from error
     return model.train()
+
+
+def fresh_network(plan: Plan, hints: HintConfig) -> Network:
+    """A network of the plan's core and shape that has learned nothing.
+
+    Raises TrainError for a latent memory in one that can't have it.
+    """
+    attends = plan.core == "attention"
+    if attends and plan.memory:
+        raise TrainError("--core attention has no latent memory; leave out --memory.")
+    config = Config(
+        n_layer=plan.layers,
+        n_embd=plan.width,
+        vocab=plan.vocab,
+        tied=True,
+        hints=hints if plan.hints else None,
+        generation="7" if attends else plan.core,
+    )
+    return (AttentionNetwork if attends else Network).create(config, plan.seed)
 
 
 def plain(model: Network, plan: Plan, averaged: Mapping[str, Tensor]) -> Network:

@@ -21,9 +21,9 @@ from adventure.master.segments import end_segments
 from adventure.referee.forms import forms_of
 from adventure.referee.rules import play
 from adventure.world.parts import World
-from adventure.world.prompt import Records, command_text, record_line, reply_text
+from adventure.world.prompt import Records, command_text, reply_text
 from engine.copyhints import CopyHints
-from engine.draft import write_drafted
+from engine.draft import rest_of, write_drafted
 from engine.rwkv.state import State
 
 Loss = Literal["state", "hints", "words", "words-swap", "latent", "latent-swap"]
@@ -33,8 +33,6 @@ FORM = " or"
 """How the line that names a standing reply goes on for another form of it."""
 BEGINNING = 3
 """Tokens by which a line of the pack is known again."""
-_ANSWER = 200
-"""Tokens of a record, at most."""
 
 
 class Subject(Protocol):
@@ -107,16 +105,7 @@ class NetworkSubject:
 
     def answer(self, position: Position, key: str) -> str:
         """The record under `key` as the network writes it."""
-        master, before = self.master, wiped(position, self.loss)
-        asked = f"{command_text('look')} {key}:"
-        tokens = master.tokenizer.encode(asked)
-        line = record_line(key, before.records.get(key, ())).removeprefix(f" {key}:")
-        likely = master.tokenizer.encode(f"{asked}{line}\n")[len(tokens) :]
-        stop = {newline_of(master)}
-        told = write_drafted(
-            master.model, tokens, before.state, lambda said: _rest(likely, said), stop, _ANSWER
-        ).tokens
-        return f" {key}:{master.tokenizer.decode(told).partition(chr(10))[0]}"
+        return self.master.recall(wiped(position, self.loss), key)
 
 
 class RefereeDraft:
@@ -132,24 +121,24 @@ class RefereeDraft:
         pack: Mapping[tuple[int, ...], Sequence[int]],
     ) -> None:
         self._master, self._records, self._line, self._pack = master, records, line, pack
-        self._newline = newline_of(master)
+        self._newline = master.newline
         self._lines = list[str]()
         self._tokens = self._draft([])
 
     def __call__(self, told: Sequence[int]) -> Sequence[int]:
         """The tokens that may come next."""
         tokenizer, say = self._master.tokenizer, self._master.say
-        rest = _rest(self._tokens, told)
+        rest = rest_of(self._tokens, told)
         if rest:
             return rest
         said = tokenizer.decode([*told])
         if said.endswith(FORM):
             self._tokens = self._draft(said.split("\n"))
-            return _rest(self._tokens, told)
+            return rest_of(self._tokens, told)
         begins = [i + 1 for i, token in enumerate(told) if token in (say, self._newline)]
         begun = told[begins[-1] if begins else 0 :]
         if begun or say in told:
-            return _rest(self._pack.get(tuple(begun[:BEGINNING]), ()), begun)
+            return rest_of(self._pack.get(tuple(begun[:BEGINNING]), ()), begun)
         lines = said.split("\n")[:-1]
         last = lines[-1] if lines else ""
         at = self._lines.index(last) + 1 if last in self._lines else len(lines)
@@ -166,20 +155,10 @@ class RefereeDraft:
         return self._master.tokenizer.encode(reply_text(outcome.lines, outcome.reply))
 
 
-def newline_of(master: GameMaster) -> int:
-    """The token that ends a line."""
-    return master.tokenizer.encode("\n")[-1]
-
-
 def lines_by_beginning(master: GameMaster) -> dict[tuple[int, ...], list[int]]:
     """The first tokens of a line of the pack -> all tokens of the first line that begins so."""
     lines = [master.tokenizer.encode(f"{line}\n") for line in master.prompt.splitlines()]
     return {tuple(line[:BEGINNING]): line for line in reversed(lines) if len(line) > BEGINNING}
-
-
-def _rest(draft: Sequence[int], told: Sequence[int]) -> Sequence[int]:
-    """What of the draft comes after what was told; nothing if that was something else."""
-    return draft[len(told) :] if [*draft[: len(told)]] == [*told] else ()
 
 
 def wiped(position: Position, loss: Loss | None) -> Position:

@@ -116,7 +116,7 @@ class Training:
                 self._save()
             size = sum(p.numel() for p in self.model.parameters())
             learning = sum(p.numel() for p in self.trainer.learned.values())
-            self._say(f"{size:,} parameters, {learning:,} learning, {self.plan.steps} steps")
+            self._say(f"{size:,} parameters, {learning:,} learning, {self._length()}")
             self.run = self._register(size)
             self._train()
         if self.stop.signal:
@@ -156,6 +156,23 @@ class Training:
     def _ends(self) -> bool:
         return bool(self.stop.signal) or 0 < self.args.minutes * 60 < time.time() - self.began
 
+    def _over(self) -> bool:
+        """Whether the run has had all that it is to have."""
+        if self.plan.tokens:
+            return self.seen >= self.plan.tokens
+        return self.trainer.step >= self.plan.steps
+
+    def _length(self) -> str:
+        plan = self.plan
+        return f"{plan.tokens:,} tokens" if plan.tokens else f"{plan.steps} steps"
+
+    def _done(self) -> float | None:
+        """The share of its tokens that a run has had, where they are what it is as long as."""
+        return self.seen / self.plan.tokens if self.plan.tokens else None
+
+    def _rate(self) -> float:
+        return self.trainer.schedule.rate(self.trainer.step, self._done())
+
     # -- recall warm-up --------------------------------------------------------------------------
 
     def _warm_up(self) -> None:
@@ -182,8 +199,8 @@ class Training:
         since, before = time.time(), self.seen
         batches = self.corpus.batches(self.trainer.step)
         try:
-            while self.trainer.step < self.plan.steps and not self._ends():
-                began, rate = time.time(), self.trainer.schedule.rate(self.trainer.step)
+            while not self._over() and not self._ends():
+                began, rate = time.time(), self._rate()
                 loss, right = self._update(batches)
                 step, took = self.trainer.step, time.time() - began
                 self.steps.append(runs.Step(step, self.seen, loss, right, rate, took))
@@ -210,10 +227,11 @@ class Training:
         if self.saved_step < self.trainer.step:
             self._save()
         self._say(f"saved {self.out / 'master.safetensors'} after {self.seen:,} tokens")
-        self._record(ended=self.trainer.step >= self.plan.steps)
+        self._record(ended=self._over())
 
     def _update(self, batches: Iterator[list[Batch]]) -> tuple[float, float]:
         batch = next(batches)
+        self.trainer.done = self._done()
         done = self.trainer.update(partial(self._loss, group) for group in batch)
         for group in batch:
             self.seen += (

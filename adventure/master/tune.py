@@ -26,7 +26,7 @@ import torch
 
 from adventure.errors import TrainError
 from adventure.master.chains import Batch, Chain, Words, make_chain
-from adventure.master.corpus import Group, corpus_tokenizer, hint_config, make_group
+from adventure.master.corpus import Group, Kind, corpus_tokenizer, hint_config, make_group
 from adventure.master.starting import check_marks
 from adventure.master.training import Corpus, Training
 from adventure.master.tune_options import Plan
@@ -37,10 +37,11 @@ from engine.checkpoint import inspect, save_model, weights_hash
 from engine.copyhints import HintConfig
 from engine.tokenizer import Tokenizer, open_tokenizer
 
-LONGEST = 1600  # tokens of a segment
+LONGEST = 1600  # tokens of a segment, usually
 SIZES = ((3, 4), (4, 6), (6, 9), (8, 12), (12, 20), (20, MOST_ROOMS))
 WEIGHTS = (21.5, 21.5, 21.5, 21.5, 10, 4)
 """Room counts, and how many in a hundred worlds have them."""
+SHORTEST = 100  # tokens of a segment: a turn at least
 AHEAD = 8  # batches made before they are needed, at least
 VALIDATION_SEED = 999_983  # of worlds that no run trains on
 VALIDATED = 24  # worlds
@@ -83,12 +84,32 @@ def _check(args: argparse.Namespace) -> None:
         raise TrainError(f"--ema is {args.ema}; it must be 0 or above, and below 1.")
     if args.steps is not None and args.steps < 1:
         raise TrainError(f"--steps is {args.steps}; it must be at least 1.")
+    _check_corpus(args)
     if (args.learn != "all" or args.merge) and not (args.init or args.resume):
         raise TrainError("--learn and --merge need --init: the checkpoint that they are for.")
     if args.device == "cuda" and not torch.cuda.is_available():
         raise TrainError("--device is cuda, but torch finds no GPU here; leave it out.")
     for pack in args.packs:
         load_world(find_world(pack))  # before anything is learned, not after
+
+
+def _check_corpus(args: argparse.Namespace) -> None:
+    if args.tokens < 0:
+        raise TrainError(f"--tokens is {args.tokens}; it must be at least 0.")
+    if args.longest and args.longest < SHORTEST:
+        raise TrainError(f"--longest is {args.longest}; it must be at least {SHORTEST}.")
+    if args.rooms and not 2 <= args.rooms[0] <= args.rooms[1] <= MOST_ROOMS:
+        least, most = args.rooms
+        raise TrainError(
+            f"--rooms is {least} {most}; it must be two numbers from 2 to {MOST_ROOMS}, the "
+            "least first."
+        )
+    if not args.records and args.chain:
+        raise TrainError("--no-records has no segments for --chain; leave one of them out.")
+    if args.simple and args.packs:
+        raise TrainError("--simple is for random worlds; leave it out, or --packs.")
+    if args.init and (args.core != Plan.core or args.tokenizer):
+        raise TrainError("--core and --tokenizer are for a fresh network; leave out --init.")
 
 
 def _check_memory(args: argparse.Namespace) -> None:
@@ -101,10 +122,12 @@ def _check_memory(args: argparse.Namespace) -> None:
         return
     if args.learn == "memory" and not args.chain:
         raise TrainError("--learn memory needs --chain: the segments that a memory is between.")
-    for needed, names in (("memory", "slots gate formula pause"), ("chain", "depth words start")):
+    heeded = {"memory": "slots gate formula pause", "chain": "depth words start whole_games"}
+    for needed, names in heeded.items():
         for name in names.split():
             if not getattr(args, needed) and getattr(args, name) != getattr(Plan, name):
-                raise TrainError(f"--{name} needs --{needed}; add it, or leave --{name} out.")
+                option = name.replace("_", "-")
+                raise TrainError(f"--{option} needs --{needed}; add it, or leave --{option} out.")
 
 
 def _merge(args: argparse.Namespace) -> int:
@@ -138,6 +161,8 @@ def _new_plan(args: argparse.Namespace, out: Path) -> Plan:
         text = check_marks(file, config, tokenizer).to_json()
         plan.layers, plan.width, plan.vocab = config.n_layer, config.n_embd, config.vocab
         plan.hints, plan.base = config.hints is not None, weights_hash(file)
+    elif args.tokenizer:
+        text = Tokenizer.from_file(args.tokenizer).to_json()
     else:
         print(f"Learning a vocabulary of {plan.vocab} tokens ...", flush=True)
         text = corpus_tokenizer(plan.vocab).to_json()
@@ -179,10 +204,11 @@ def _tools(file: str) -> tuple[Tokenizer, HintConfig]:
 
 def _work(tokenizer: str, step: int, plan: Plan) -> list[Batch]:
     """Batch number `step`; of chains, where there are any, is every second world, or every one
-    where nothing but the memory learns."""
+    where nothing but the memory learns, or games are to be whole."""
     first, made = step * plan.worlds, list[Batch]()
     for index in range(first, first + plan.worlds):
-        chained = plan.chain and (index % 2 or plan.learn == "memory")
+        always = plan.learn == "memory" or plan.whole_games
+        chained = plan.chain and (index % 2 or always)
         made.append(
             _chain(tokenizer, index, step, plan) if chained else _group(tokenizer, index, plan)
         )
@@ -191,28 +217,45 @@ def _work(tokenizer: str, step: int, plan: Plan) -> list[Batch]:
 
 def _chain(tokenizer: str, index: int, step: int, plan: Plan) -> Chain:
     """A chain of as many segments as there are at this step, in about as many tokens as a group."""
-    rooms, tools = _rooms(f"size-{plan.seed}-{index}"), _tools(tokenizer)
-    segments = chain_length(step, plan)
+    rooms, tools = _rooms(f"size-{plan.seed}-{index}", plan), _tools(tokenizer)
+    segments, longest = chain_length(step, plan), plan.longest or LONGEST
     games = max(1, plan.segments // segments)
     every = get_args(Words) if plan.words == "mixed" else (plan.words,)
     words: Words = every[index // 2 % len(every)]
-    packs = tuple(plan.packs)
-    return make_chain(index, plan.seed, *tools, rooms, segments, games, LONGEST, words, packs)
+    return make_chain(
+        *(index, plan.seed, *tools, rooms, segments, games, longest, words),
+        packs=tuple(plan.packs),
+        whole=plan.whole_games,
+        kind=_kind(plan),
+    )
 
 
 def chain_length(step: int, plan: Plan) -> int:
-    """Segments of a chain at a step: from 2 to plan.chain in even stages, which take half a run."""
+    """Segments of a chain at a step: from 2 to plan.chain in even stages, which take half a run;
+    plan.chain throughout where a run is as long as its tokens."""
+    if plan.tokens:
+        return plan.chain
     stages = plan.chain - 1
     return min(plan.chain, 2 + 2 * stages * step // max(1, plan.steps))
 
 
 def _group(tokenizer: str, index: int, plan: Plan) -> Group:
-    rooms, tools = _rooms(f"size-{plan.seed}-{index}"), _tools(tokenizer)
-    packs = tuple(plan.packs)
-    return make_group(index, plan.seed, *tools, rooms, plan.segments, LONGEST, packs=packs)
+    rooms, tools = _rooms(f"size-{plan.seed}-{index}", plan), _tools(tokenizer)
+    packs, longest = tuple(plan.packs), plan.longest or LONGEST
+    return make_group(
+        *(index, plan.seed, *tools, rooms, plan.segments, longest),
+        packs=packs,
+        kind=_kind(plan),
+    )
 
 
-def _rooms(seed: str) -> tuple[int, int]:
+def _kind(plan: Plan) -> Kind:
+    return Kind(plan.records, plan.simple)
+
+
+def _rooms(seed: str, plan: Plan) -> tuple[int, int]:
+    if plan.rooms:
+        return plan.rooms[0], plan.rooms[1]
     return random.Random(seed).choices(SIZES, WEIGHTS[: len(SIZES)])[0]
 
 
@@ -253,5 +296,8 @@ class _Worlds(Corpus):
         """Worlds to validate with, of a segment each."""
         tools = _tools(self._file)
         for i in range(VALIDATED):
-            rooms = _rooms(f"validation-{i}")
-            yield make_group(i, VALIDATION_SEED, *tools, rooms, 1, LONGEST, held_out=True)
+            rooms = _rooms(f"validation-{i}", self._plan)
+            longest, kind = self._plan.longest or LONGEST, _kind(self._plan)
+            yield make_group(
+                *(i, VALIDATION_SEED, *tools, rooms, 1, longest), held_out=True, kind=kind
+            )

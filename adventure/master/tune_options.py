@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+CORES = ("7", "4", "attention")
+
 
 @dataclass
 class Plan:
@@ -12,7 +14,9 @@ class Plan:
 
     memory: the solidifier of a latent memory, empty for none; chain: consecutive segments that the
     chains of later steps have, 0 for no chains. init: the checkpoint that it began with, and base
-    that file's hash; both may be empty.
+    that file's hash; both may be empty. core: what a fresh network is; rooms: least and most, empty
+    for the usual mixture; longest: tokens of a segment, 0 for the usual; tokens: at how many the
+    run ends, 0 for its last step.
     """
 
     layers: int = 4
@@ -39,6 +43,13 @@ class Plan:
     depth: int = 0
     words: str = "mixed"
     start: str = "opening"
+    whole_games: bool = False
+    records: bool = True
+    simple: bool = False
+    core: str = "7"
+    rooms: tuple[int, ...] = ()
+    longest: int = 0
+    tokens: int = 0
     init: str = ""
     base: str = ""
 
@@ -67,8 +78,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layers", type=int, default=plan.layers)
     add("--width", type=int, default=plan.width, help=f"a multiple of 64 {shown}")
     add("--vocab", type=int, default=plan.vocab)
+    tokenizer = "take this tokenizer.json for a fresh network, instead of learning one"
+    add("--tokenizer", metavar="FILE", help=tokenizer)
+    core = "of a fresh network: RWKV-7, RWKV-4, or attention, an ablation that can't be played"
+    add("--core", choices=CORES, default=plan.core, help=f"{core} {shown}")
     add("--worlds", type=int, default=plan.worlds, help=f"per step {shown}")
     add("--segments", type=int, default=plan.segments, help=f"of play in each world {shown}")
+    longest = "tokens of such a segment, at most (default: 1600)"
+    add("--longest", type=int, default=plan.longest, metavar="N", help=longest)
+    rooms = "of each random world (default: 3 to 40, few of them many)"
+    add("--rooms", type=int, nargs=2, default=[], metavar=("LEAST", "MOST"), help=rooms)
+    records = "an ablation: turns without hidden lines, games from their beginning, no memory"
+    add("--no-records", dest="records", action="store_false", help=records)
+    simple = "worlds without rules, clocks and endings, and everyday commands alone"
+    add("--simple", action="store_true", help=simple)
     packs = "learn from this world too, not from random ones alone (may come repeatedly)"
     add("--packs", metavar="WORLD", action="append", default=[], help=packs)
     _memory_arguments(parser)
@@ -77,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "last half of them, so another number makes another run of what is still to come"
     )
     add("--steps", type=int, help=steps)
+    tokens = (
+        "end after so many instead; the rate falls over the last half of them, and chains are "
+        "as long as they will be from the first step on"
+    )
+    add("--tokens", type=int, default=plan.tokens, metavar="N", help=tokens)
     add("--recall", type=int, default=plan.recall, help=f"warm-up steps at most {shown}")
     add("--peak", type=float, default=plan.peak, help=f"learning rate {shown}")
     add("--seed", type=int, default=plan.seed)
@@ -121,6 +149,8 @@ def _memory_arguments(parser: argparse.ArgumentParser) -> None:
     add("--depth", type=int, default=plan.depth, metavar="K", help=depth)
     words = f"where chains read the memory in words; mixed: each way in a third of them {shown}"
     add("--words", choices=("on", "first", "off", "mixed"), default=plan.words, help=words)
+    whole = "an ablation: every world has chains, and all their games begin at the beginning"
+    add("--whole-games", action="store_true", help=whole)
     start = (
         "what a chain's segments go on from: the opening, or (carried, an ablation, a game at a "
         f"time) the state at the end of the one before {shown}"

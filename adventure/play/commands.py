@@ -14,9 +14,9 @@ from adventure import __version__
 from adventure.errors import SaveError
 from adventure.play.keeping import Keeping
 from adventure.play.meta import HELP, META_VERBS, credits_of, read_meta
-from adventure.play.saves import find_save, prove_saves, read_saved
+from adventure.play.named import Named
 from adventure.play.screen import PlainScreen
-from adventure.play.transcript import Said, TranscriptFile, clean
+from adventure.play.transcript import Said, TranscriptFile, clean, note
 from adventure.world.grammar import COMMAND_WORDS, LONGEST
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ class Status:
     right: str
 
 
-def note(text: str) -> list[Said]:
-    """The program's own words."""
-    return [Said("note", text)]
-
-
 class Console:
     """A session with its saves and transcript: text in, pieces of text out.
 
@@ -52,12 +47,12 @@ class Console:
         self, session: Session, saves: Saves, autosave: bool, show_records: bool = False
     ) -> None:
         self.session, self.saves = session, saves
+        self._named = Named(session, saves)
         self._keeping = Keeping(session, saves, autosave)
         self.show_records = show_records
         self.transcript = TranscriptFile()
         self.finished = False
         self._asked: Callable[[], Iterable[Said]] | None = None
-        self._name, self._time = "", 0.0  # of the save this game was last written to or read from
         self._news: list[Said] = []
         self._told_elsewhere = False
 
@@ -130,7 +125,8 @@ class Console:
             return
         was_over = self.session.over
         meta = read_meta(text)
-        if meta and meta.argument:  # a name may hold dots, which part commands elsewhere
+        if meta and meta.argument and meta.verb != "ask":
+            # A name may hold dots, which part commands elsewhere.
             yield from self._aside(text) or ()
             return
         yield from self.session.play(text, self._aside)
@@ -171,53 +167,29 @@ class Console:
     # -- the commands ----------------------------------------------------------------------------
 
     def _do_save(self, name: str) -> Iterable[Said]:
-        name = name or self._name or self._default_name
-        there = self.saves.existing(name)
-        if there is None or (there.name, there.about.time) == (self._name, self._time):
-            return self._save(name)
-        self._asked = lambda: self._try_save(name)
-        about = there.about
-        other = (
-            ""
-            if about.identity.digest == self.saves.identity.digest
-            else f"{about.identity.title}, "
-        )
-        what = f"{other}{about.room}, turn {about.turns}"
-        return note(f'There is a save "{name}" already ({what}). Replace it?')
+        name = name or self._named.name or self._named.usual
+        if question := self._named.question(name):
+            self._asked = lambda: self._try_save(name)
+            return note(question)
+        return self._named.save(name)
 
     def _try_save(self, name: str) -> Iterable[Said]:
         try:
-            return self._save(name)
+            return self._named.save(name)
         except SaveError as error:
             return note(str(error))
 
-    def _save(self, name: str) -> Iterable[Said]:
-        self._is_in(self.saves.save(name, self.session))
-        return note(f'[Saved as "{self._name}".]')
-
-    def _is_in(self, path: Path) -> None:
-        """SAVE may replace this save without asking, as long as it is the one that it was."""
-        saved = read_saved(path)
-        self._name, self._time = saved.name, saved.about.time
-
-    @property
-    def _default_name(self) -> str:
-        return self.saves.identity.world or "game"
-
     def _do_restore(self, name: str) -> Iterable[Said]:
-        own = self._name or self._default_name
+        own = self._named.name or self._named.usual
         if name or self.saves.existing(own):
             return self.restore(name or own)
         return [*note("Say RESTORE and the name of a save."), *self._do_saves("")]
 
     def restore(self, name: str) -> list[Said]:
         """Go on with a saved game. Raises SaveError; then this game goes on."""
-        self.session.resume(self.saves.load(name, self.session))
-        self.saves.go_on(same=False)  # the game that is left here stays on the disk
-        self._is_in(find_save(self.saves.folder, name))
+        said = self._named.restore(name)
         self._asked = None
-        place = Said("heading", self.session.room)
-        return [place, *note(f'[Restored "{name}": turn {self.session.turns}.]')]
+        return said
 
     def go_on(self) -> None:
         """Go on with the game that was left last. Raises SaveError when it can't be restored."""
@@ -226,12 +198,7 @@ class Console:
         self._keeping.is_kept()
 
     def _do_saves(self, _: str) -> Iterable[Said]:
-        sound, broken = prove_saves(self.saves.folder, self.saves.identity)
-        lines = [f"{saved.name}: {saved.about.room}, turn {saved.about.turns}" for saved in sound]
-        said = note("\n".join(lines) or "There are no saves of this world yet.")
-        for path in broken:
-            said += note(f'"{path}" is damaged: put a copy in its place, or delete it.')
-        return said
+        return self._named.listed()
 
     def _do_undo(self, _: str) -> Iterable[Said]:
         undone = self.session.last
@@ -271,6 +238,9 @@ class Console:
             return note(f'Your game is kept as "{self.saves.autosave_name}", for RESTORE.')
         return note("Your game is kept: it goes on from here when you play this world again.")
 
+    def _do_ask(self, question: str) -> Iterable[Said]:
+        return self.session.ask(question)
+
     def _do_help(self, _: str) -> Iterator[Said]:
         for heading, text in HELP:
             yield Said("heading", heading)
@@ -306,7 +276,7 @@ class Console:
         if first.lower() == "off":
             return self._do_unscript("")
         name = rest.strip() if first.lower() == "on" else argument
-        path = Path(name).expanduser() if name else Path(f"{self._default_name}-transcript.txt")
+        path = Path(name).expanduser() if name else Path(f"{self._named.usual}-transcript.txt")
         self.start_transcript(path)
         return note(f'[Writing a transcript to "{path}".]')
 

@@ -49,12 +49,20 @@ HELP = tuple(
             the game down, TRANSCRIPT OFF stops. RECORDS ON shows what the game master notes down to
             itself. VERSION.""",
         ),
+        (
+            "The game master's memory",
+            """A question mark asks the game master what it remembers, of what you have seen:
+            "? lamp", "? where is Marta", "? what is in the box", "? exits of the cellar", "? here",
+            "? me". No time goes by, and you are told where the game's own records differ.""",
+        ),
     )
 )
 """Headings and what they stand over."""
+ASK = "?"
+"""What a question to the game master begins with; alone it asks for help."""
 _MEANS = {
     "save": "save", "restore": "restore", "load": "restore", "undo": "undo", "restart": "restart",
-    "quit": "quit", "q": "quit", "help": "help", "commands": "help", "?": "help",
+    "quit": "quit", "q": "quit", "help": "help", "commands": "help",
     "transcript": "transcript", "script": "transcript", "unscript": "unscript",
     "records": "records", "version": "version", "saves": "saves", "hint": "hint",
     "hints": "hints", "about": "about", "info": "about", "credits": "about", "score": "score",
@@ -73,6 +81,9 @@ class Meta:
 
 def read_meta(text: str) -> Meta | None:
     """None for a command that is meant for the game."""
+    if text.strip().startswith(ASK):
+        question = text.strip(f"{ASK} ")
+        return Meta("ask", question) if question else Meta("help")
     first, _, rest = text.strip().partition(" ")
     verb = _MEANS.get(first.lower())
     if verb == "help" and rest.strip().lower() == "me":

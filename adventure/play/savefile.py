@@ -1,8 +1,9 @@
 """A game as the bytes of one safetensors file, and back. Knows sessions; no folders, no terminal.
 
 Header: magic, format, what the save belongs to with a summary for lists, a sha256 over everything.
-Tensors: the positions' own parts, states of the randomness, the transcript in packed blocks, and
-`game`, packed JSON that says which is which. Nothing is believed before it is checked.
+Tensors: the present position's own parts; of each that UNDO goes back to the same, or the tokens
+that lead to it; states of the randomness, the transcript in packed blocks, and `game`, packed JSON
+that says which is which. Nothing is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -37,22 +38,36 @@ from adventure.play.transcript import Transcript, inflate
 from engine.sampler import make_sampler
 
 if TYPE_CHECKING:
+    from adventure.master.gamemaster import GameMaster
     from adventure.play.session import Session
 
 _BODY_LIMIT = 1 << 28  # bytes that the packed JSON may unpack to
 
 
-def pack_game(session: Session, identity: Identity, undo: int, undo_bytes: int) -> bytes:
-    """The whole file. Keeps the last `undo` moments, or as many as fit into `undo_bytes`."""
+def pack_game(
+    session: Session, identity: Identity, undo: int, undo_bytes: int, small: bool = False
+) -> bytes:
+    """The whole file. Keeps the last `undo` moments, or as many as fit into `undo_bytes`.
+
+    small: of a moment that UNDO goes back to, only the tokens are kept that lead to it, where
+    reading them gives the same bits; that takes the time to read them.
+    """
     game = session.game()
     kept = min(undo, undo_bytes // max(1, game.now.position.state.nbytes), len(game.past))
     shelf = _Shelf()
     moments = []
-    for moment in (game.now, *game.past[len(game.past) - kept :]):
+    past = game.past[len(game.past) - kept :]
+    paths = _paths(session.master, past) if small else [None] * len(past)
+    for moment, path in zip((game.now, *past), (None, *paths), strict=True):
         tensors, meta = session.master.position_to_file_parts(moment.position)
+        kept_as: dict[str, Any]
+        if path is None:
+            kept_as = {"tensors": {name: shelf.put(tensor) for name, tensor in tensors.items()}}
+        else:
+            kept_as = {"path": shelf.put(path), "end": _print_of(tensors)}
         moments.append(
             {
-                "tensors": {name: shelf.put(tensor) for name, tensor in tensors.items()},
+                **kept_as,
                 "meta": meta,
                 "generator": shelf.put(moment.generator),
                 "turns": moment.turns,
@@ -83,6 +98,24 @@ def pack_game(session: Session, identity: Identity, undo: int, undo_bytes: int) 
     return save_tensors(shelf.tensors, header)
 
 
+def _paths(master: GameMaster, past: Sequence[Moment]) -> list[Tensor | None]:
+    """The tokens that lead to each moment; None where reading them again gives other bits."""
+    paths = [master.path_to(moment.position) for moment in past]
+    ends = master.followed(path for path in paths if path is not None)
+    same = []
+    for moment, path in zip(past, paths, strict=True):
+        tensors, _ = master.position_to_file_parts(moment.position)
+        well = path is not None and _print_of(next(ends)) == _print_of(tensors)
+        same.append(path if well else None)
+    return same
+
+
+def _print_of(tensors: Mapping[str, Tensor]) -> str:
+    """The fingerprint of a position's tensors together."""
+    prints = {n: fingerprint(str(t.dtype), t.shape, _to_bytes(t)) for n, t in tensors.items()}
+    return digest({}, prints)
+
+
 def unpack_game(data: bytes, session: Session, identity: Identity, name: str) -> Game:
     """The game in a file's bytes, checked against `session`, which stays. Raises SaveError."""
     check_belongs(read_about(data, name).identity, identity, name)
@@ -98,9 +131,17 @@ def unpack_game(data: bytes, session: Session, identity: Identity, name: str) ->
 def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> Game:
     body = json.loads(inflate(_to_bytes(tensors["game"]), _BODY_LIMIT))
     pattern, _ = session.master.position_to_file_parts(session.opening)
-    moments = []
+    moments = list[Moment]()
+    told_paths = [tensors[told["path"]] for told in body["moments"] if "path" in told]
+    ends = session.master.followed(told_paths)
     for told in body["moments"]:
-        parts = {name: tensors[key] for name, key in told["tensors"].items()}
+        if "path" in told:
+            parts = next(ends)
+            if _print_of(parts) != told["end"]:
+                del moments[1:]  # read on another machine: what can't be had exactly isn't had
+                continue
+        else:
+            parts = {name: tensors[key] for name, key in told["tensors"].items()}
         _check_parts(parts, pattern)
         generator = tensors[told["generator"]]
         torch.Generator().set_state(generator)  # raises where it isn't the state of a generator

@@ -214,13 +214,13 @@ class Saves:
             raise SaveError(
                 f'"{name}" is there already and is not a saved game; choose another name.'
             )
-        self._write(path, session, UNDO_KEPT, UNDO_KEPT_BYTES)
+        self._write(path, session, UNDO_KEPT, UNDO_KEPT_BYTES, small=True)
         return path
 
-    def _write(self, path: Path, session: Session, undo: int, undo_bytes: int) -> None:
+    def _write(self, path: Path, session: Session, undo: int, undo_bytes: int, small: bool) -> None:
         from adventure.play.savefile import pack_game  # the network's side of it, not for lists
 
-        write_file(path, pack_game(session, self.identity, undo, undo_bytes))
+        write_file(path, pack_game(session, self.identity, undo, undo_bytes, small))
 
     def load(self, name: str, session: Session) -> Game:
         """Read a game that `session` could go on with; changes nothing. Raises SaveError."""
@@ -284,7 +284,7 @@ class Saves:
             self._put_aside(path)
             self._ours = True
         kept = (UNDO_KEPT, UNDO_KEPT_BYTES) if leaving else (UNDO_AUTOSAVED, UNDO_AUTOSAVED_BYTES)
-        self._write(path, session, *kept)
+        self._write(path, session, *kept, small=leaving)  # after every turn time counts more
 
     def _put_aside(self, path: Path) -> None:
         """Give another game's autosave a second name, so that there is one at every moment."""

@@ -1,179 +1,32 @@
-"""One game being played: a position, how it came about, and the player's shorthand. Never prints.
+"""One game being played: a course, and the player's words and shorthand. Never prints.
 
 Knows the world, the game master's interface and the randomness; no files and no terminal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import torch
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from adventure.play import phrases, readings
-from adventure.play.known import Known
-from adventure.play.moments import Game, Moment
+from adventure.play.asking import Asking
+from adventure.play.course import Course
+from adventure.play.moments import Moment
 from adventure.play.pieces import pieces_of
-from adventure.play.transcript import PlayedTurn, Said, Transcript, clean
+from adventure.play.transcript import PlayedTurn, Said, clean
 from adventure.play.wording import Wording
 from adventure.world.grammar import Command, Rejection
-from engine.sampler import make_sampler
 
-if TYPE_CHECKING:
-    from adventure.master.gamemaster import GameMaster, Position, Turn
-    from adventure.world.parts import World
-
-UNDO_TURNS = 200
-UNDO_BYTES = 512 << 20  # states of a large network: fewer turns rather than more memory
 _NO_SLIP = "Sorry, that can't be corrected."
 _LOST = "[The game master lost the thread, so nothing has happened. Try something else first.]"
+_MUTE = "This game master can't be asked what it remembers."
 _NO_WORD = "Think nothing of it."
 
 Aside = Callable[[str], Iterable[Said] | None]
 """Answers a command that is meant for the program, not for the game; None: it is for the game."""
 
 
-class Session:
-    """A game from `opening` on.
-
-    sampler: settings of engine.sampler.make_sampler; seed: of the randomness, which only this
-    session uses. Undo gives the randomness back too: the same command then has the same reply.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        master: GameMaster,
-        opening: Position,
-        seed: int = 0,
-        sampler: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.world, self.master, self.opening, self.seed = world, master, opening, seed
-        self.generator = torch.Generator()
-        self.known = Known(world)
-        self.hints = 0
-        self.use_sampler(sampler or {})
-        self.restart()
-
-    # -- what can be seen of it ------------------------------------------------------------------
-
-    @property
-    def room(self) -> str:
-        return readings.room_of(self.world, self.position.records)
-
-    @property
-    def score(self) -> int:
-        return readings.score(self.world, self.position.records)
-
-    @property
-    def max_score(self) -> int:
-        return readings.max_score(self.world)
-
-    @property
-    def turns(self) -> int:
-        return len(self.transcript)
-
-    @property
-    def tally(self) -> str:
-        """Points and turns in words."""
-        points = f"{self.score} of {self.max_score} points, " if self.max_score else ""
-        return f"[{points}{self.turns} turn{'s' * (self.turns != 1)}.]"
-
-    @property
-    def over(self) -> bool:
-        return self.position.over
-
-    @property
-    def won(self) -> bool:
-        return self.items("Game") == ("won",)
-
-    def items(self, key: str) -> tuple[str, ...]:
-        """The items of the master's latest record under `key`."""
-        return tuple(self.position.records.get(key, ()))
-
-    # -- the game as a value ---------------------------------------------------------------------
-
-    def restart(self) -> None:
-        """Go back to the opening; what was played is forgotten."""
-        self.generator.manual_seed(self.seed)
-        self.position, self.settled = self.opening, True
-        self.past: list[Moment] = []
-        self.transcript = Transcript()
-        self.noun = self.person = self.last = ""
-        self._slip: phrases.Slip | None = None
-        self._question: Rejection | None = None
-        self.known.read(*readings.beginning(self.world, self.opening.records))
-
-    def moment(self) -> Moment:
-        """The present."""
-        self._settle()
-        return Moment(
-            self.position,
-            self.generator.get_state(),
-            self.turns,
-            self.noun,
-            self.person,
-            self.last,
-        )
-
-    def game(self) -> Game:
-        """Everything that is needed to go on from here."""
-        past = tuple(self.past)
-        return Game(self.moment(), past, self.transcript, self.seed, self.sampler, self.hints)
-
-    def resume(self, game: Game) -> None:
-        """Go on with `game`, which belongs to this world and this master."""
-        self.seed, self.past, self.transcript = game.seed, list(game.past), game.transcript
-        self.hints = max(self.hints, game.hints)  # what has been read can't be forgotten
-        self.use_sampler(game.sampler)
-        self._return_to(game.now)
-        hints = self.world.hints[: self.hints]
-        self.known.read(*hints, *(turn.reply for turn in self.transcript))
-
-    def go_on_in(
-        self, world: World, master: GameMaster, opening: Position, position: Position
-    ) -> None:
-        """Go on at `position` in an edited world; what was played can't be undone any more."""
-        self.world, self.master, self.opening = world, master, opening
-        self.position, self.settled, self.past = position, True, []
-        self.noun, self.person = (n if n in world.names else "" for n in (self.noun, self.person))
-        self.known.go_on_in(world)
-        self._slip = self._question = None
-
-    def use_sampler(self, settings: Mapping[str, Any]) -> None:
-        """Choose tokens by these settings from now on."""
-        self.sampler = dict(settings)
-        self._choose = make_sampler(**self.sampler)
-
-    def _ask(self, line: str) -> Turn:
-        """Put a canonical line to the master, which other sessions may use too."""
-        self.master.sampler = self._choose
-        return self.master.turn(self.position, line, self.generator)
-
-    def reseed(self, seed: int) -> None:
-        """Begin the randomness anew."""
-        self.seed = seed
-        self.generator.manual_seed(seed)
-
-    def undo(self) -> bool:
-        """Take the last command back. False where none is left."""
-        if not self.past:
-            return False
-        moment = self.past.pop()
-        self.transcript.cut(moment.turns)
-        self._return_to(moment)
-        return True
-
-    def _return_to(self, moment: Moment) -> None:
-        self.position, self.settled = moment.position, True
-        self.generator.set_state(moment.generator)
-        self.noun, self.person, self.last = moment.noun, moment.person, moment.last
-        self._slip = self._question = None
-
-    def _remember(self, moment: Moment) -> None:
-        self.past.append(moment)
-        room = max(1, min(UNDO_TURNS, UNDO_BYTES // max(1, moment.position.state.nbytes)))
-        del self.past[:-room]
+class Session(Course):
+    """A course that goes on by what a player types."""
 
     # -- playing ---------------------------------------------------------------------------------
 
@@ -212,6 +65,19 @@ class Session:
             self.known.read(reply)
         finally:
             self.generator.set_state(before)
+
+    def ask(self, question: str) -> Iterator[Said]:
+        """What the master remembers of something that the player has seen; the game doesn't move.
+
+        A master that can't be asked says so.
+        """
+        recall = getattr(self.master, "recall", None)
+        if recall is None:
+            yield Said("note", _MUTE)
+            return
+        position = self.position
+        asking = Asking(self.world, self.known, position.records, self.noun, self.person)
+        yield from asking.answers(question, lambda key: recall(position, key))
 
     def hint(self) -> str:
         """One more of the author's hints; empty when there are no more."""
@@ -344,6 +210,7 @@ class Session:
         self._note_nouns(command)
         self.last, self._slip = again, None
         self.known.read(turn.reply)
+        self.known.look_round(self.position.records)
         yield Said("text", "\n")  # the whole reply is on the screen before the segment is closed
         self._settle()
         return not refused
@@ -354,8 +221,3 @@ class Session:
         people = {person.name for person in self.world.people}
         named = [name for name in command.line.split("|")[1:] if name in people]
         self.person = named[-1] if named else self.person
-
-    def _settle(self) -> None:
-        """Let the master close a full segment; the reply is on the screen by now."""
-        if not self.settled:
-            self.position, self.settled = self.master.settle(self.position), True

@@ -65,6 +65,11 @@ class Said:
     text: str
 
 
+def note(text: str) -> list[Said]:
+    """The program's own words."""
+    return [Said("note", text)]
+
+
 @dataclass(frozen=True)
 class PlayedTurn:
     """One turn of the game: what was typed, the canonical line, the reply, the hidden lines."""

@@ -85,6 +85,39 @@ def legal_player(world: World, records: Records, rng: random.Random) -> str:
     return _anything(see)
 
 
+def inside_player(world: World, records: Records, rng: random.Random) -> str:
+    """Mostly with what is in or on something else, or with somebody; not used for judging."""
+    see = _Sight(world, records, rng)
+    boxes = see.having("container", "supporter")
+    if see.inside and rng.random() < 0.6:
+        name = rng.choice(see.inside)
+        roll = rng.random()
+        if roll < 0.35:
+            return f"examine|{name}"
+        if roll < 0.5 and see.carried:
+            return f"put|{rng.choice(see.carried)}|{name}"
+        if roll < 0.6:
+            return f"{rng.choice(('on', 'off', 'eat', 'drink', 'wear'))}|{name}"
+        if see.state(name) in LOCK_STATES and roll < 0.9:
+            key = see.key_of(name)
+            if key and rng.random() < 0.5:
+                return f"{rng.choice(('unlock', 'lock'))}|{name}|{key}"
+            return f"{rng.choice(('open', 'close'))}|{name}"
+        return f"{rng.choice(HANDS)}|{name}"
+    if boxes and rng.random() < 0.4:
+        name = rng.choice(boxes)
+        if see.state(name) == "closed":
+            return f"open|{name}"
+        if see.carried and rng.random() < 0.7:
+            lights = [n for n in see.carried if "light" in records[n]]
+            return f"put|{rng.choice(lights or see.carried)}|{name}"
+        return f"examine|{name}"
+    if see.near and rng.random() < 0.1:
+        food = see.having("edible", "drinkable")
+        return f"{rng.choice(('eat', 'drink'))}|{rng.choice(food or see.near)}"
+    return legal_player(world, records, rng)
+
+
 def _with_somebody(see: _Sight, person: str) -> str:
     rng = see.rng
     known = [t.split(",")[0] for p in see.world.people if p.name == person for t in p.topics]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from adventure.referee.rules import first, play, start
 from adventure.referee.turn import Choose
 from adventure.world.parts import World
-from adventure.world.prompt import Records, changed_keys, shown
+from adventure.world.prompt import Records, changed_keys, record_line, shown
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class RefereeMaster:
     def turn(self, position: RefereePosition, line: str, generator: object = None) -> RefereeTurn:
         """Put a canonical command; iterate the result for hidden lines and reply."""
         return RefereeTurn(self, position, line)
+
+    def recall(self, position: RefereePosition, key: str) -> str:
+        """The record under `key`: a line, no newline."""
+        return record_line(key, position.records.get(key, ()))
 
     def settle(self, position: RefereePosition) -> RefereePosition:
         """Segments are a network's affair."""

@@ -54,6 +54,8 @@ def play(world: World, records: Records, line: str, choose: Choose = first) -> O
     verb = RULES.get(turn.verb, _other)
     seen = turn.at()
     if line not in turn.blocks or not turn.run(line):
+        if line in turn.blocks and "dark" in turn.records["At"]:
+            seen = turn.at()  # the block was read since
         if not seen and turn.verb not in BLIND:
             turn.say("dark")
         else:
@@ -91,6 +93,7 @@ def _examine(turn: Turn, name: str) -> None:
     if not where:
         turn.say("absent")
         return
+    turn.again(name)  # somebody has it: they were recalled last
     turn.prose(name)
     if name in turn.tables.stateful:
         turn.again(name)
@@ -149,9 +152,11 @@ def _put(turn: Turn, name: str) -> None:
         turn.say("noplace")
     elif not _open_holder(items):
         turn.say("shut")
-    elif thing[-1] == "on" and "light" in thing:
-        turn.say("noplace")  # nobody could find it again
     else:
+        turn.again(name)
+        if thing[-1] == "on" and "light" in thing:
+            turn.say("noplace")  # nobody could find it again
+            return
         turn.move(name, holder)
         turn.say("put")
 

@@ -109,9 +109,16 @@ class Turn:
         return any(i.endswith("(lit)") for i in self.recall(f"{self.place} holds"))
 
     def find(self, name: str) -> tuple[str, tuple[str, ...]]:
-        """Recall a thing: whereabouts it is to the player, and its items."""
+        """Recall a thing: whereabouts it is to the player, and its items.
+
+        What is in another thing is recalled once more after that, so that whatever is decided next
+        is decided by the record just read.
+        """
         items = self.recall(name)
-        return self.whereabouts(items), items
+        where = self.whereabouts(items)
+        if where == "inside":
+            self.again(name)
+        return where, items
 
     def whereabouts(self, items: tuple[str, ...]) -> str:
         """Where a thing just recalled is to the player; recalls what it is in, if it is in one."""
@@ -128,12 +135,18 @@ class Turn:
                 return "held" if "person" in holder else "inside"
         return ""
 
-    def move(self, name: str, to: str) -> None:
-        """Write a thing's new place and the lists that change."""
+    def move(self, name: str, to: str, notice: Callable[[], None] | None = None) -> None:
+        """Write a thing's new place and the lists that change.
+
+        notice: says what there is to notice about it: before the lists, which may be long, so that
+        what decides it was just read.
+        """
         items = self.records[name]
         old = items[0]
         lit = "light" in items and items[-1] == "on"
         self.write(name, (to, *items[1:]))
+        if notice:
+            notice()
         source, target = list_key(self.world, old), list_key(self.world, to)
         if source and source != target:
             gone = listed(name, old, lit)
@@ -217,9 +230,11 @@ class Turn:
     def arrive(self, to: tuple[str, ...]) -> None:
         """Tell of the place that At was just written to."""
         self.say("place")
-        if "dark" in to and not self.light():
-            self.say("dark")
-            return
+        if "dark" in to:
+            if not self.light():
+                self.say("dark")
+                return
+            self.recall("At")  # the lists of what gives light were read since
         if to[-1] == "story":
             self.run(f"arrive|{self.place}")
         self.view()
@@ -231,9 +246,8 @@ class Turn:
         match op.fields:
             case (subject, "becomes", state):
                 items = self.records[subject]
-                lit = "light" in items and (state == "on") != (items[-1] == "on")
                 self.write(subject, (*items[:-1], state))
-                if lit and list_key(self.world, items[0]):
+                if "light" in items and list_key(self.world, items[0]):  # even if it was so before
                     self.relist(subject, state == "on")
             case (subject, "moves to", to):
                 self._carry_off(subject, to, quiet)
@@ -260,11 +274,14 @@ class Turn:
         """Move something by rule; a person who comes or goes is noticed, unless words told it."""
         person = "person" in self.records[name] and not quiet
         old = self.records[name][0]
-        self.move(name, to)
-        if person and old == self.place != to:
-            self.say("goes", name)
-        elif person and to == self.place != old:
-            self.say("comes", name)
+
+        def notice() -> None:
+            if person and old == self.place != to:
+                self.say("goes", name)
+            elif person and to == self.place != old:
+                self.say("comes", name)
+
+        self.move(name, to, notice)
 
     def tick(self) -> None:
         """The clocks go on by one turn."""

@@ -39,6 +39,8 @@ class Names:
         self._taken: set[str] = set(_OF_RECORDS)
         self.house = rng.random() < 0.12
         """Named as in a house drawn by lot: everything has a shape, and keys that of their lock."""
+        self._alike = rng.choice((0.2, 0.3, 0.6))
+        """How many adjectives are in use already."""
         self._adjectives = 0.95 if self.house else rng.choice((0.4, 0.6, 0.75, 0.9))
 
     def name(self, nouns: list[str], room: bool = False) -> str:
@@ -80,8 +82,11 @@ class Names:
 
     def person(self, proper: bool) -> str:
         """`ferryman`, or `Old Ferryman` as a proper name."""
+        owners = [name.split("'s ")[0].split()[-1] for name in self.given if "'s " in name]
         while True:
             words = [self.stock.draw(PEOPLE)]
+            if owners and self.rng.random() < 0.15:
+                words = [self.rng.choice(owners).lower()]
             if self.rng.random() < 0.6:
                 words.insert(0, self._adjective())
             name = " ".join(w.capitalize() for w in words) if proper else " ".join(words)
@@ -144,7 +149,7 @@ class Names:
 
     def _adjective(self) -> str:
         """Sometimes one that is in use, so that names share words and must be told apart."""
-        if self.rng.random() < 0.3:
+        if self.rng.random() < self._alike:
             first = self.rng.choice(sorted(self._taken)).split()[0]
             if first not in _NOT_BORROWED:
                 return first

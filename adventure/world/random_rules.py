@@ -19,7 +19,11 @@ _OFTEN = (
 
 
 _NO_VERBS = frozenset(
-    (*"arrive clock if so say usual end that this these those it go".split(), *DIRECTIONS, *SHORT)
+    (
+        *"arrive clock if so say usual end that this these those it go".split(),
+        *(verb.name for verb in VERBS),
+        *(*DIRECTIONS, *SHORT),
+    )
 )
 
 
@@ -101,6 +105,10 @@ class Rules:
         if rng.random() < 0.5:
             needs = {text: self.prose.text() if rng.random() < 0.7 else "" for text in asked}
         effects = [self._effect() for _ in range(rng.choice((0, 1, 1, 2, 3)))]
+        if rng.random() < 0.12:
+            several = rng.sample(self.deeds, min(len(self.deeds), rng.choice((2, 2, 3))))
+            effects += [f"deed {deed}" for deed in several]
+            rng.shuffle(effects)
         rule: Table = {"when": do, "needs": needs, "then": tuple(effects), "say": self.prose.say()}
         silent = [text for text in asked if not isinstance(needs, dict) or not needs[text]]
         if silent and rng.random() < 0.5:
@@ -125,7 +133,7 @@ class Rules:
             return f"put|{rng.choice(nouns)}|{noun}", where
         if roll < 0.56:
             return rng.choice(_BARE), rng.choice(self.rooms) if rng.random() < 0.6 else ""
-        if roll < 0.62:
+        if roll < 0.64:
             room = rng.choice(self.table["rooms"])
             return f"go|{rng.choice([*room['exits']] or DIRECTIONS[:4])}", room["name"]
         if roll < 0.72 and self.table["people"]:

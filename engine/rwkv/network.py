@@ -7,7 +7,7 @@ Glossary: B batch, T tokens, C width, H heads, N head size, L layers, V vocabula
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
@@ -21,7 +21,7 @@ from engine.kernels import KernelError, assumed_constant
 from engine.memory import LatentMemory
 from engine.memoryconfig import MemoryConfig
 from engine.native import Runner, runner_for
-from engine.rwkv import v4, v7_layers
+from engine.rwkv import passes, v4, v7_layers
 from engine.rwkv.blank import Embedding, Linear
 from engine.rwkv.block import Block
 from engine.rwkv.config import Config
@@ -30,10 +30,9 @@ from engine.rwkv.init import initialise
 from engine.rwkv.layers import new_block
 from engine.rwkv.state import State
 from engine.rwkv.v7_gpu import MOST_ROWS, MOST_TOKENS, GpuStep, step_for
-from engine.rwkv.v7_step import LARGEST, Packed, advance, pack
+from engine.rwkv.v7_step import LARGEST, Packed, pack
 
 Mode = Literal["gpt", "rnn", "cuda"]
-Tensors = Mapping[str, Tensor]
 
 
 class Network(nn.Module):
@@ -72,7 +71,14 @@ class Network(nn.Module):
         return model
 
     def add_memory(self, memory: MemoryConfig, seed: int = 0) -> None:
-        """Give the network a latent memory that has learned nothing, in place of any it has."""
+        """Give the network a latent memory that has learned nothing; one that is just so stays.
+
+        Raises ValueError where it has another one: what that has learned would be lost.
+        """
+        if self.config.memory is not None:
+            if self.config.memory != memory:
+                raise ValueError(f"there is another one already: {self.config.memory}")
+            return
         self.config = replace(self.config, memory=memory)
         self.memory = LatentMemory(memory, self.config).to(self.emb.weight.device)
         self.memory.initialise(self.emb.weight, seed)
@@ -155,7 +161,8 @@ class Network(nn.Module):
             logits, tensors = runner.forward(tokens, state.tensors, hints, last_only, wanted)
             return logits, State(tensors, past)
         if self.exact:
-            logits, tensors = self._exactly(tokens, state.tensors, hints, last_only, wanted)
+            given = (tokens, state.tensors, hints, last_only, wanted)
+            logits, tensors = passes.exactly(self, self._layers(), *given)
             return logits, State(tensors, past)
         if step := self._fused(mode, tokens):
             logits, tensors = step.forward(tokens, hints, state.tensors)
@@ -165,11 +172,11 @@ class Network(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed is None):
             x = self._layers()[0].enter(self.embed(tokens, hints))
             if packed:
-                x, tensors = self._steps(packed, x, state.tensors)
+                x, tensors = passes.by_steps(packed, x, state.tensors)
             elif mode == "rnn":
-                x, tensors = self._one_by_one(x, state.tensors)
+                x, tensors = passes.one_by_one(self._layers(), x, state.tensors)
             else:
-                x, tensors = self._parallel(x, state.tensors)
+                x, tensors = passes.parallel(self._layers(), x, state.tensors)
             if last_only:
                 x = x[:, -1:]
                 hints = hints and (hints[0][:, -1:], hints[1][:, -1:])
@@ -198,10 +205,10 @@ class Network(nn.Module):
             h, tensors = runner.read_embeddings(x, state.tensors)
             return h, State(tensors, past)
         if self.exact:
-            h, tensors = self._exactly_embedded(x, state.tensors)
+            h, tensors = passes.exactly_embedded(self, self._layers(), x, state.tensors)
             return h, State(tensors, past)
-        way = self._one_by_one if mode == "rnn" else self._parallel
-        x, tensors = way(self._layers()[0].enter(x), state.tensors)
+        way = passes.one_by_one if mode == "rnn" else passes.parallel
+        x, tensors = way(self._layers(), self._layers()[0].enter(x), state.tensors)
         return self.ln_out(x), State(tensors, past)
 
     def _check(self, tokens: Tensor, state: State, mode: Mode, select: Tensor | None) -> None:
@@ -254,74 +261,6 @@ class Network(nn.Module):
         if hints is not None and self.hint is not None:
             logits = self.hint.raise_logits(logits, h, hints)
         return logits
-
-    # -- through the layers: embedded x (B, T, C) -> x for the logits, and the state after it ----
-
-    def _parallel(self, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-        layers: dict[str, list[Tensor]] = {name: [] for name in past}
-        first = None
-        for i, block in enumerate(self._layers()):
-            x, new, first = block(x, {name: tensor[i] for name, tensor in past.items()}, first)
-            for name, tensor in new.items():
-                layers[name].append(tensor)
-        return x, {name: torch.stack(tensors) for name, tensors in layers.items()}
-
-    def _one_by_one(self, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = []
-        for x_t in x.split(1, 1):
-            x_t, past = self._parallel(x_t, past)
-            rows.append(x_t)
-        return torch.cat(rows, 1), dict(past)
-
-    def _steps(self, packed: Packed, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-        # What leaves is made outside inference mode, so that it can go anywhere.
-        new = {name: tensor.clone() for name, tensor in past.items()}
-        with torch.inference_mode():
-            rows = [advance(packed, x_t, new) for x_t in x.unbind(1)]
-        return torch.stack(rows, 1), new
-
-    # -- the exact form ------------------------------------------------------------------------
-
-    def _exactly(
-        self,
-        tokens: Tensor,
-        past: Tensors,
-        hints: Hints | None,
-        last_only: bool,
-        select: Tensor | None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """All of `forward` for one token of one row at a time: equal shapes, so equal bits."""
-        B, T = tokens.shape
-        rows, ends = [], []
-        for b in range(B):
-            # Copies: where a row lies in memory must not choose how it is added up.
-            state = {name: tensor[:, b : b + 1].clone() for name, tensor in past.items()}
-            for t in range(T):
-                here = slice(b, b + 1), slice(t, t + 1)
-                hint = None if hints is None else (hints[0][here], hints[1][here])
-                x = self._layers()[0].enter(self.embed(tokens[here], hint))
-                x, state = self._parallel(x, state)
-                shown = t == T - 1 if last_only else select is None or bool(select[b, t])
-                if shown:
-                    rows.append(self.logits(self.ln_out(x), hint))
-            ends.append(state)
-        logits = torch.cat(rows) if rows else self.ln_out.weight.new_empty(0, 1, self.config.vocab)
-        shape = (-1,) if select is not None else (B, 1 if last_only else T)
-        tensors = {name: torch.cat([end[name] for end in ends], 1) for name in past}
-        return logits.view(*shape, self.config.vocab), tensors
-
-    def _exactly_embedded(self, x: Tensor, past: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-        """The same for embeddings (B, T, C)."""
-        outputs, ends = [], []
-        for b in range(len(x)):
-            state = {name: tensor[:, b : b + 1].clone() for name, tensor in past.items()}
-            rows = []
-            for x_t in x[b : b + 1].split(1, 1):
-                x_t, state = self._parallel(self._layers()[0].enter(x_t.clone()), state)
-                rows.append(self.ln_out(x_t))
-            outputs.append(torch.cat(rows, 1))
-            ends.append(state)
-        return torch.cat(outputs), {n: torch.cat([end[n] for end in ends], 1) for n in past}
 
     # -- other forms of the weights -------------------------------------------------------------
 

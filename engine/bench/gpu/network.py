@@ -30,7 +30,6 @@ from engine.rwkv.config import Config
 from engine.rwkv.network import Mode, Network
 
 KINDS = (torch.bfloat16, torch.float32)
-NORMS = tuple(f"{norm}.weight" for norm in ("ln0", "ln1", "ln2", "ln_x", "ln_out"))
 
 
 @dataclass(frozen=True)
