@@ -110,7 +110,7 @@ def merged(model: Network, instead: Mapping[str, Tensor] | None = None) -> Netwo
             base = name.replace(f"{_WRAPPED}0.b", "weight")
             weights[base] += b @ values[name[:-1] + "a"]
     with torch.device("meta"):
-        new = Network(model.config)
+        new = type(model)(model.config)  # which needn't be recurrent
     new.load_state_dict(weights, assign=True)
     return new.eval()
 

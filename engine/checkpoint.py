@@ -19,6 +19,7 @@ from torch import Tensor
 
 from engine.copyhints import HintConfig
 from engine.errors import CheckpointError
+from engine.hintconfig import OtherVersionError
 from engine.layouts import (
     check_settings,
     detect_generation,
@@ -185,6 +186,11 @@ def _config(
 ) -> Config:
     try:
         hints = HintConfig.from_metadata(source.metadata)
+    except OtherVersionError as error:
+        raise CheckpointError(
+            f"{path} was trained for {error.which} version of the game and can't be played by this "
+            "one; train one with this version (adventure tune)."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} has damaged settings for copy hints ({error}); get the file again."

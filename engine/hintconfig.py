@@ -16,6 +16,14 @@ before an item of a list, only if the item is that name. VALUE: 5
 fresh, and the item named is the key of a record (what something is in, if it isn't a room)."""
 
 
+class OtherVersionError(ValueError):
+    """Settings of another version of this format; which: "an earlier" or "a later"."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(f"they are of {which} version")
+        self.which = which
+
+
 @dataclass(frozen=True)
 class HintConfig:
     """Ids of the tokens that structure the text."""
@@ -58,15 +66,21 @@ class HintConfig:
 
     @staticmethod
     def from_metadata(metadata: dict[str, str]) -> HintConfig | None:
-        """None where the checkpoint has no hints. Raises ValueError on a damaged entry."""
+        """None where the checkpoint has no hints. Raises ValueError on a damaged entry,
+        OtherVersionError on one with fewer names or others."""
         if "hints" not in metadata:
             return None
         raw = json.loads(metadata["hints"])
         names = {f.name for f in fields(HintConfig)}
-        if not isinstance(raw, dict) or set(raw) != names:
+        if not isinstance(raw, dict) or not raw:
             raise ValueError(f"hints must name exactly {sorted(names)}")
-        capitals = raw.pop("capitals")
+        lacking = names - set(raw)
+        if set(raw) - names:
+            raise OtherVersionError("a later")
+        capitals = raw.pop("capitals", [])
         ids = [*raw.values(), *(capitals if isinstance(capitals, list) else [None])]
         if not all(type(value) is int and value >= 0 for value in ids):
             raise ValueError(f"hints must be token ids, got {raw}")
+        if lacking:  # every version so far has named more than the one before
+            raise OtherVersionError("an earlier")
         return HintConfig(**raw, capitals=tuple(capitals))

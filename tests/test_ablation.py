@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_tune import small_tokenizer
 
-from adventure.errors import TrainError
+from adventure.errors import TrainError, UserError
 from adventure.master import ablation, ablation_arms, ablation_judge, training, tune, tune_options
 from adventure.master.ablation_arms import ARMS, Arm, chosen
 from adventure.master.ablation_options import add_arguments
@@ -114,12 +114,72 @@ def test_an_arm_is_trained_judged_kept_and_shown_once(
         ablation.run(arguments(out, master, "--table"))
 
 
+TALLY = {"turns": 4, "exact": 0.5, "exact_by_own_records": 0.75}
+PARTS = dict.fromkeys(("first", "later", "all"), TALLY)
+JUDGED = {
+    "arm": "words",
+    "family": "trained",
+    "what": "it",
+    "seed": 1,
+    "options": "",
+    "tokens": 9,
+    "parameters": 7,
+    "memory": 2,
+    "measure": {"worlds": 1, "turns": 2},
+    "played": {"usual": PARTS, "wiped": PARTS},
+    "fed": {"turns": 4, "exact": 0.25},
+}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"seed": "x"},
+        {"seed": 1.5},
+        {"arm": ["words"]},
+        {"family": "none"},
+        {"what": None},
+        {"parameters": "7"},
+        {"measure": {}},
+        {"measure": 3},
+        {"played": {}},
+        {"played": {"usual": PARTS}},
+        {"played": {"usual": PARTS, "wiped": PARTS | {"later": TALLY | {"exact": "1"}}}},
+        {"played": {"usual": PARTS, "wiped": PARTS | {"all": TALLY | {"exact": float("nan")}}}},
+        {"fed": {}},
+    ],
+)
+def test_a_damaged_result_is_named(
+    tmp_path: Path, master: Path, damage: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "words-1" / "result.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(JUDGED))
+    assert ablation.run(arguments(tmp_path, master, "--table")) == 0
+    assert "| `words`: it | 7 (2 its own) | 1 | 50.0% |" in capsys.readouterr().out
+    file.write_text(json.dumps(JUDGED | damage))
+    for options in (["--table"], ["--only", "words"]):
+        with pytest.raises(TrainError, match=r"words-1/result\.json is damaged; delete it, and"):
+            ablation.run(arguments(tmp_path, master, *options))
+
+
+def test_what_to_go_on_from_is_looked_at_before_the_first_arm(
+    tmp_path: Path, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "run", lambda args: 130)
+    junk = tmp_path / "junk.json"
+    junk.write_text("{}")
+    (tmp_path / "tokenizer.json").write_text(master.with_name("tokenizer.json").read_text())
+    with pytest.raises(UserError, match=r"junk\.json"):
+        ablation.run(arguments(tmp_path / "out", junk, "--only", "base"))
+    assert ablation.run(arguments(tmp_path / "out", master, "--only", "base")) == 130
+
+
 def test_the_graph_is_a_function_of_the_figures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from adventure.master.ablation_report import draw, table
 
-    tally = {"turns": 4, "exact": 0.5, "exact_by_own_records": 0.75}
-    parts = dict.fromkeys(("first", "later", "all"), tally)
+    tally, parts = TALLY, PARTS
     common = {"parameters": 7, "memory": 2, "options": "", "fed": {"exact": 0.25}}
     one = {"arm": "base", "family": "fresh", "what": "all", "seed": 1, "played": {"usual": parts}}
     worse = {**parts, "first": {**tally, "exact": 0.3}}

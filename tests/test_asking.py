@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import re
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from fakes import (
+    COTTAGE,
     SEGMENT,
     SOLUTION,
     cottage,
@@ -31,7 +35,7 @@ from adventure.play.session import Session
 from adventure.referee.legal import legal_player
 from adventure.referee.master import RefereeMaster
 from adventure.world.parts import World
-from adventure.world.prompt import SPECIALS, pack_text
+from adventure.world.prompt import SPECIALS, pack_text, record_line
 from engine.tokenizer import train_tokenizer
 
 
@@ -58,9 +62,9 @@ QUESTIONS = ("key", "me", "here", "exits", "exits of the garden", "what is in th
         ("where is the lantern?", "You have the lamp."),
         ("where's my lamp now", "You have the lamp."),
         ("is the lamp lit", "You have the lamp."),
-        ("key", "The brass key is in Shed."),
-        ("do you remember the brass key", "The brass key is in Shed."),
-        ("where did I leave the gold ring", "The gold ring is in Shed."),
+        ("key", "The brass key is there: Shed."),
+        ("do you remember the brass key", "The brass key is there: Shed."),
+        ("where did I leave the gold ring", "The gold ring is there: Shed."),
         ("door", "The green door is in the Garden. It is locked."),
         ("me", "You are in the Garden.\nYou carry: lamp."),
         ("carrying", "You carry: lamp."),
@@ -75,9 +79,9 @@ QUESTIONS = ("key", "me", "here", "exits", "exits of the garden", "what is in th
         ("exits of the shed", "Exits of Shed: west (to the Garden)."),
         ("what are the exits of the shed", "Exits of Shed: west (to the Garden)."),
         ("shed exits", "Exits of Shed: west (to the Garden)."),
-        ("the shed", "In Shed: brass key, dry log, gold ring, workbench."),
-        ("what's in the shed?", "In Shed: brass key, dry log, gold ring, workbench."),
-        ("log and ring", "The dry log is in Shed.\nThe gold ring is in Shed."),
+        ("the shed", "Shed: brass key, dry log, gold ring, workbench."),
+        ("what's in the shed?", "Shed: brass key, dry log, gold ring, workbench."),
+        ("log and ring", "The dry log is there: Shed.\nThe gold ring is there: Shed."),
         (
             "exits of the shed and the garden",
             "Exits of Shed: west (to the Garden).\n"
@@ -87,13 +91,15 @@ QUESTIONS = ("key", "me", "here", "exits", "exits of the garden", "what is in th
             "what is here, and my lamp",
             "You are in the Garden. Here: green door.\nYou have the lamp.",
         ),
-        ("ring, lamp", "The gold ring is in Shed.\nYou have the lamp."),
-        ("it", "The workbench is in Shed."),
+        ("ring, lamp", "The gold ring is there: Shed.\nYou have the lamp."),
+        ("it", "The workbench is there: Shed."),
         *(
             (unseen, UNSEEN)
             for unseen in ("parlour", "exits of the parlour", "moon", "the", "log and moon", "n")
         ),
         ("exits of the key", UNSEEN),
+        *((nothing, UNSEEN) for nothing in ("what is in", "what is on", "what is with", ".", "!")),
+        ("what is on me", "You carry: lamp."),
     ],
 )
 @pytest.mark.parametrize("exact", [True, False])
@@ -186,12 +192,10 @@ def test_a_game_is_the_same_to_the_bit_after_questions() -> None:
     game, other = new_session(moody=True), new_session(moody=True)
     for played in (game, other):
         say(played, *SOLUTION[:3])
-    before = fingerprint(game), game.known.__dict__.copy(), game.position
-    names = set(game.known.names)
+    before = fingerprint(game), deepcopy(game.known.__dict__), game.position
     for question in QUESTIONS:
         ask(game, question)
     assert (fingerprint(game), game.known.__dict__, game.position) == before
-    assert game.known.names == names
     assert say(game, "drop it") == say(other, "drop it")
     assert fingerprint(game) == fingerprint(other)
 
@@ -229,7 +233,7 @@ def test_a_network_tells_its_record_from_its_state(
     network: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line is what greedy writing gives, whatever the position's own records say."""
-    monkeypatch.setattr("adventure.master.gamemaster.LONGEST_RECORD", 20)
+    monkeypatch.setattr("adventure.master.gamemaster.LONGEST_RECORD", 40)
     model, tokenizer = network
     master = GameMaster(model, tokenizer, cottage())
     opening = master.opening()
@@ -237,10 +241,26 @@ def test_a_network_tells_its_record_from_its_state(
     assert line.startswith(" lamp:") and "\n" not in line
     told = list[int]()
     row, state = model(torch.tensor([tokenizer.encode("<|do|> look\n lamp:")]), opening.state)
-    while len(told) < 20 and master.newline not in told:
+    while len(told) < 40 and master.newline not in told:
         told.append(int(row[0, -1].argmax()))
         row, state = model(torch.tensor([told[-1:]]), state)
     assert line == f" lamp:{tokenizer.decode(told).partition(chr(10))[0]}"
+
+
+def test_a_long_record_is_told_to_its_end(
+    network: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list may be longer than records usually are: it doesn't stop in the middle of a name."""
+
+    def as_drafted(model: Any, tokens: Any, state: Any, guess: Any, stop: Any, limit: int) -> Any:
+        return SimpleNamespace(tokens=guess([])[:limit])
+
+    monkeypatch.setattr("adventure.master.gamemaster.write_drafted", as_drafted)
+    master = GameMaster(*network, cottage())
+    opening = master.opening()
+    items = tuple(f"brass key of the parlour {n}" for n in range(80))
+    position = replace(opening, records={**opening.records, "You carry": items})
+    assert master.recall(position, "You carry") == record_line("You carry", items)
 
 
 # -- where the master is wrong ---------------------------------------------------------------------
@@ -257,9 +277,9 @@ def test_where_the_master_is_wrong_the_records_are_told() -> None:
     game = wrong(brass_key=" brass key: you, portable.")
     assert ask(game, "key") == (
         "You have the brass key.\n"
-        "[The game's own records have it otherwise: The brass key is in Shed.]"
+        "[The game's own records have it otherwise: The brass key is there: Shed.]"
     )
-    assert ask(game, "log") == "The dry log is in Shed.", "one that is right has no remark"
+    assert ask(game, "log") == "The dry log is there: Shed.", "one that is right has no remark"
     game = wrong(Garden_exits=" Garden exits: east.")
     assert ask(game, "exits") == (
         "Exits of Garden: east (to Shed).\n[The game's own records have it otherwise: "
@@ -272,7 +292,7 @@ def test_what_differs_out_of_sight_is_only_said_to_differ() -> None:
     assert ask(game, "exits").endswith("(through the green door), east (to Shed).]")
     game = new_session()
     game.master.wrong = {"Garden holds": " Garden holds: green door, gold ring."}  # type: ignore[attr-defined]
-    assert ask(game, "garden") == f"In Garden: green door.\n{ALIKE}", "the ring wasn't seen yet"
+    assert ask(game, "garden") == f"Garden: green door.\n{ALIKE}", "the ring wasn't seen yet"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +311,7 @@ def test_an_answer_that_makes_no_sense_is_none(line: str) -> None:
     say(game, "e")
     game.master.recall = lambda position, key: line  # type: ignore[attr-defined,assignment]
     assert ask(game, "key") == (
-        f"{NO_ANSWER}\n[The game's own records have it otherwise: The brass key is in Shed.]"
+        f"{NO_ANSWER}\n[The game's own records have it otherwise: The brass key is there: Shed.]"
     )
 
 
@@ -310,6 +330,47 @@ def test_nor_do_lists_and_places_that_are_none(question: str, lines: dict[str, s
     assert NO_ANSWER in answer and "The game's own records have it otherwise" in answer
 
 
+HIDING = """\
+green door: Garden, Shed, door, {}.
+green door: Garden, Shed, {}, locked.
+green door: Garden, Shed, door.
+green door: Garden, {}.
+green door: Garden, Shed, door, door, {}.
+gravel: Garden, {}.
+gravel: Garden, {}, scenery.
+chest: Shed, fixed, container, {}.
+chest: Shed, {}, fixed, container, closed.
+Garden holds: green door, gravel ({}).
+Garden holds: green door (lit) ({}).
+Garden holds: green door, {}.
+You carry: lamp ({}).
+You carry: {}, {}.
+You carry: lamp, lamp.
+You carry: lamp, lamp (lit).
+chest holds: lamp ({}).
+Garden exits: {}.
+At: {}.""".splitlines()
+
+
+@pytest.mark.parametrize("hidden", ["ruby", "Crypt", "open (ruby)", "melted"])
+def test_a_wrong_record_gives_nothing_hidden_away(hidden: str) -> None:
+    """Whatever the master makes up: no name that wasn't seen, no state that there can't be."""
+    chest: dict[str, Any] = {"name": "chest", "description": "Oak.", "in": "Shed", "fixed": True}
+    chest |= {"container": True, "openable": True, "locked": True, "key": "brass key"}
+    ruby = {"name": "ruby", "description": "Red.", "in": "chest"}
+    crypt = {"name": "Crypt", "description": "Cold.", "exits": {}}
+    garden, *others = COTTAGE["rooms"]
+    rooms = [{**garden, "scenery": {"gravel": "Grey."}}, *others, crypt]
+    game: Any = new_session(world=cottage(rooms=rooms, things=[*COTTAGE["things"], chest, ruby]))
+    say(game, "e", "w")
+    made_up = re.compile(r"ruby|crypt|melted|lamp, lamp|(?:lamp|gravel|door) \(", re.IGNORECASE)
+    for record in HIDING:
+        key = record.partition(":")[0]
+        game.master.wrong = {key: f" {record.replace('{}', hidden)}"}
+        for question in ("chest", "door", "gravel", "here", "me", "exits", "in the chest"):
+            assert not made_up.search(ask(game, question)), (record, question)
+
+
 def test_records_that_make_no_sense_do_no_harm() -> None:
     """The network writes the records, and may have written anything."""
     game = new_session()
@@ -320,7 +381,7 @@ def test_records_that_make_no_sense_do_no_harm() -> None:
     for question in QUESTIONS:
         assert ask(game, question) in (NO_ANSWER, f"{NO_ANSWER}\n{NO_ANSWER}", UNSEEN)
     game.master.wrong = {"brass key": " brass key: Shed, portable."}  # type: ignore[attr-defined]
-    assert ask(game, "key") == f"The brass key is in Shed.\n{ALIKE}"
+    assert ask(game, "key") == f"The brass key is there: Shed.\n{ALIKE}"
     assert "Moon" not in game.known.rooms
 
 
@@ -337,16 +398,16 @@ def test_what_was_seen_can_be_asked_about_after_undo_restart_and_load() -> None:
     assert ask(game, "key") == UNSEEN
     say(game, "e", "take key")
     game.undo()
-    assert ask(game, "key") == "The brass key is in Shed."
+    assert ask(game, "key") == "The brass key is there: Shed."
     game.undo()
-    assert ask(game, "key") == "The brass key is in Shed.", "what has been seen can't be forgotten"
+    assert ask(game, "key") == "The brass key is there: Shed.", "what was seen can't be forgotten"
     say(game, "e", "w")
     loaded = new_session()
     loaded.resume(game.game())
-    assert ask(loaded, "key") == ask(game, "key") == "The brass key is in Shed."
+    assert ask(loaded, "key") == ask(game, "key") == "The brass key is there: Shed."
     assert ask(loaded, "shed") == ask(game, "shed") and ask(loaded, "parlour") == UNSEEN
     game.restart()
-    assert ask(game, "key") == "The brass key is in Shed."
+    assert ask(game, "key") == "The brass key is there: Shed."
 
 
 def test_a_whole_game_is_followed_as_it_was_played() -> None:
@@ -377,12 +438,24 @@ def test_questions_go_between_commands_and_take_no_turn(tmp_path: Path) -> None:
     console = new_console(tmp_path, autosave=True)
     assert tell(console, "?lamp") == tell(console, "? where is the lamp?") == "You have the lamp.\n"
     text = tell(console, "east. ? brass key. west")
-    assert "The brass key is in Shed." in text and console.session.room == "Garden"
+    assert "The brass key is there: Shed." in text and console.session.room == "Garden"
     assert console.session.turns == 2
     tell(console, "undo")
-    assert tell(console, "? where am I") == "You are in Shed.\n"
+    assert tell(console, "? where am I") == "You are here: Shed.\n"
     tell(console, "quit")
-    assert tell(console, "? key") == "The brass key is in Shed.\n" and not console.finished
+    assert tell(console, "? key") == "The brass key is there: Shed.\n" and not console.finished
+
+
+def test_full_stops_are_part_of_a_question(tmp_path: Path) -> None:
+    """Names may hold them: what follows the mark is asked about, and nothing is done."""
+    console = new_console(tmp_path)
+    for asked in ("? Mr. East", "? lamp. east", "? .", "?. .", "? then"):
+        assert tell(console, asked) == f"{UNSEEN}\n"
+    assert console.session.turns == 0 and console.session.room == "Garden"
+    assert tell(console, "? lamp.") == "You have the lamp.\n"
+    tom = {"name": "Mr. Smith", "description": "A ghost.", "in": "Garden"}
+    console = new_console(tmp_path, world=cottage(people=[tom]))
+    assert tell(console, "? Mr. Smith") == "Mr. Smith is there: Garden.\n"
 
 
 @pytest.mark.parametrize("typed", ["?", " ? ", "??", "? ?"])
@@ -401,7 +474,7 @@ def test_a_game_that_is_over_can_still_be_asked(tmp_path: Path) -> None:
     console = new_console(tmp_path)
     tell(console, *SOLUTION, "drop log")
     assert console.session.over
-    assert tell(console, "? log") == "The dry log is in Parlour.\n"
+    assert tell(console, "? log") == "The dry log is there: Parlour.\n"
 
 
 def test_a_pronoun_needs_something_named() -> None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from official import network, vector, weights
 from safetensors.torch import load_file, save_file
-from tiny import relative, tiny_model, tiny_tokens
+from tiny import HINTS, relative, tiny_model, tiny_tokens
 from torch import Tensor
 
 from engine.checkpoint import (
@@ -315,9 +315,22 @@ print(sum(p.nbytes for p in model.parameters()), anonymous() - before)
 
 def test_damaged_settings_for_hints(tmp_path: Path) -> None:
     path, model = tmp_path / "m.safetensors", tiny_model(hints=True)
-    for text in ("{", "[]", '{"newline": 1}'):
+    for text in ("{", "[]", "{}", '{"newline": "x"}'):
         save_file(dict(model.state_dict()), path, {"hints": text})
         assert "damaged settings for copy hints" in refusal(path)
+
+
+def test_a_master_of_another_version_is_not_called_damaged(tmp_path: Path) -> None:
+    path, model = tmp_path / "m.safetensors", tiny_model(hints=True)
+    own = json.loads(HINTS.to_metadata()["hints"])
+    lacking = {name: own[name] for name in own if name not in ("nothing", "off")}
+    others = {"an earlier": lacking, "a later": own | {"spoons": [3]}}
+    for which, names in others.items():
+        save_file(dict(model.state_dict()), path, {"hints": json.dumps(names)})
+        assert refusal(path) == (
+            f"{path} was trained for {which} version of the game and can't be played by this one; "
+            "train one with this version (adventure tune)."
+        )
 
 
 def block(*names: str, decay: tuple[int, ...] | None = None) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ from adventure.errors import SaveError
 from adventure.master.gamemaster import GameMaster
 from adventure.master.paths import LONGEST
 from adventure.play import hold, savefile
-from adventure.play.commands import ELSEWHERE
+from adventure.play.commands import ELSEWHERE, Console
 from adventure.play.hold import take_hold
+from adventure.play.loop import begin
 from adventure.play.moments import Moment
 from adventure.play.saves import (
     UNDO_KEPT,
@@ -55,6 +57,7 @@ from adventure.play.saves import (
     save_path,
     write_file,
 )
+from adventure.play.screen import PlainScreen
 from adventure.play.session import Session
 from adventure.play.transcript import PlayedTurn
 from adventure.world.prompt import PROTOCOL, SPECIALS, pack_text
@@ -643,6 +646,27 @@ def test_another_models_game_is_not_offered(tmp_path: Path) -> None:
     assert saves_in(tmp_path, tokenizer="other").left_off() is None
 
 
+def test_a_game_of_another_version_is_named_where_one_is_to_be_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    console = new_console(tmp_path, autosave=True)
+    list(console.play("east"))
+    console.leave()
+    assert saves_in(tmp_path).left_behind() is None
+    for change in ({"weights": "weightless"}, {"tokenizer": "other"}, {"digest": "edited"}):
+        saves = Saves(tmp_path, replace(identity(cottage()), **change))
+        left = saves.left_behind()
+        assert left and left.name == "cottage.autosave-weights-"
+        later = Console(new_session(), saves, autosave=False)
+        papers = StringIO(), StringIO(), StringIO()
+        said = texts(begin(later, PlainScreen(*papers), None, go_on=True, new=False))
+        assert said[0] == (
+            'The game that you left, "cottage.autosave-weights-", is of another version of this '
+            "world or of the game master and can't go on, so this is a new one."
+        )
+    assert Saves(tmp_path, replace(identity(cottage()), world="mill")).left_behind() is None
+
+
 def test_autosaves_stay_small_and_leaving_keeps_more_to_undo(tmp_path: Path) -> None:
     console = new_console(tmp_path, autosave=True)
     for _ in range(30):
@@ -758,6 +782,31 @@ def test_undo_goes_no_further_than_what_reads_alike_here(monkeypatch: pytest.Mon
     again.resume(savefile.unpack_game(data, again, identity(cottage()), "x"))
     assert fingerprint(again)[0][0] == fingerprint(game)[0][0]  # type: ignore[index]
     assert [again.undo(), again.undo()] == [True, False]
+
+
+@pytest.mark.parametrize("command", ["restore mine", ""])
+def test_it_is_said_where_undo_goes_less_far_than_it_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    game = told_by_a_network()
+    name = "mine" if command else saves_in(tmp_path).autosave_name
+    saves_in(tmp_path).save(name, game)
+    ends = GameMaster.followed
+
+    def otherwise(master: GameMaster, paths: Any) -> Any:
+        for parts in ends(master, paths):
+            yield {name: t + 1 for name, t in parts.items()}
+
+    for differs, told in ((False, False), (True, True)):
+        if differs:
+            monkeypatch.setattr(GameMaster, "followed", otherwise)
+        console = Console(told_by_a_network(), saves_in(tmp_path), autosave=False)
+        if not command:
+            console.go_on()
+        said = " ".join(texts(console.play(command or "undo")))
+        assert ("UNDO takes back none of its commands.]" in said) == told
+    console.session.restart()
+    assert not console.session.shortened
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,7 @@ def test_a_file_of_runs_that_breaks_ends_no_run(tmp_path: Path) -> None:
         (["--save-every", "0"], "--save-every is 0; it must be at least 1."),
         (["--vocab", "100"], "--vocab is 100; it must be at least 512."),
         (["--steps", "0"], "--steps is 0; it must be at least 1."),
+        (["--steps", "3", "--tokens", "9"], "--steps and --tokens both say where a run ends; .*"),
         (["--minutes", "-3"], "--minutes is -3.0; it must be at least 0."),
         (["--save-minutes", "nan"], "--save-minutes is nan; it must be at least 0."),
         (["--recall", "-1"], "--recall is -1; it must be at least 0."),
@@ -288,6 +289,31 @@ def test_mistakes_on_the_command_line(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainError, match=f"^{said}$"):
         tuned(tmp_path, *options)
+
+
+def test_a_resumed_run_refuses_another_length_than_it_can_have(tmp_path: Path) -> None:
+    by_steps, by_tokens = tmp_path / "steps", tmp_path / "tokens"
+    tuned(by_steps, "--steps", "1")
+    tuned(by_tokens, "--tokens", "300")
+    before = (by_tokens / "plan.json").read_text()
+    for out, options, said in (
+        (by_steps, ("--tokens", "300"), "--tokens is 300, .* was begun without --tokens and goes"),
+        (by_tokens, ("--tokens", "900"), "--tokens is 900, .* was begun with --tokens 300 and go"),
+        (by_tokens, ("--tokens", "0"), "--tokens is 0, but .* was begun with --tokens 300 and go"),
+        (by_tokens, ("--steps", "9"), "--steps is 9, but the run in .* ends after 300 tokens; le"),
+    ):
+        with pytest.raises(TrainError, match=f"^{said}[^.]*\\.$"):
+            tuned(out, "--resume", *options)
+    assert (by_tokens / "plan.json").read_text() == before
+    assert "resumed at step" in tuned(by_tokens, "--resume", "--tokens", "300")
+
+
+def test_attention_is_averaged_too(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    tuned(out, "--core", "attention", "--ema", "0.5", "--steps", "2", "--save-every", "1")
+    saved, last = load_file(out / "master.safetensors"), learned(out)
+    assert saved.keys() <= last.keys()
+    assert not torch.equal(saved["emb.weight"].float(), last["emb.weight"].half().float())
 
 
 # -- a checkpoint of one's own --------------------------------------------------------------------

@@ -19,17 +19,17 @@ import torch
 
 from adventure.errors import TrainError
 from adventure.master import SHIPPED, runs, tune, tune_options
-from adventure.master.ablation_arms import Arm, chosen
+from adventure.master.ablation_arms import ARMS, Arm, chosen
 from adventure.master.ablation_judge import Measure, fed, play
 from adventure.master.ablation_options import BUDGET
 from adventure.master.ablation_report import draw, table
 from adventure.master.corpus import hint_config
 from adventure.master.run_graphs import check_kind
-from adventure.master.starting import MASTER, fresh_network
+from adventure.master.starting import MASTER, check_marks, fresh_network
 from adventure.master.tune_options import Plan
-from engine.checkpoint import load_model
+from engine.checkpoint import inspect, load_model
 from engine.rwkv.network import Network
-from engine.tokenizer import Tokenizer
+from engine.tokenizer import Tokenizer, open_tokenizer
 
 RESULT = "result.json"
 LOST, FEW = 0.02, 2
@@ -54,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
         check_kind(Path(args.graph))
     if args.table or args.graph:
         return _show(arms, out, args)
+    if args.init:  # what a fresh arm, which takes its tokenizer alone, wouldn't see
+        file = Path(args.init)
+        config = inspect(file).network.config
+        check_marks(file, config, open_tokenizer(file, config.vocab))
     for seed in range(1, args.seeds + 1):
         for arm in arms:
             stopped = _one(arm, seed, out / f"{arm.name}-{seed}", args)
@@ -79,16 +83,37 @@ def _results(arms: list[Arm], out: Path) -> Iterator[dict[str, Any]]:
         files = out.glob(f"{arm.name}-*/{RESULT}")
         found = [_read(file) for file in files]
         yield from sorted(
-            (r for r in found if r["arm"] == arm.name), key=lambda result: int(result["seed"])
+            (r for r in found if r["arm"] == arm.name), key=lambda result: result["seed"]
         )
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
-        return {name: result[name] for name in _NAMES}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _checked({name: result[name] for name in _NAMES})
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrainError(f"{file} is damaged; delete it, and the arm is judged again.") from error
+
+
+def _checked(result: dict[str, Any]) -> dict[str, Any]:
+    """The result, played in just the ways that its arm is. Raises ValueError, KeyError or TypeError
+    where it lacks something that is shown."""
+    texts = [result[name] for name in ("arm", "family", "what", "options")]
+    numbers = [result[name] for name in ("seed", "tokens", "parameters", "memory")]
+    numbers += [result["measure"][name] for name in ("worlds", "turns")]
+    controls = {arm.name: arm.controls for arm in ARMS}.get(result["arm"], ())
+    played = {way: result["played"][way] for way in ("usual", *controls)}
+    tallies = [parts[part] for parts in played.values() for part in (*_PARTS, "all")]
+    shares = [tally[which] for tally in tallies for which in ("exact", "exact_by_own_records")]
+    shares.append(result["fed"]["exact"])
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(type(number) is int for number in numbers)
+        and all(0 <= share <= 1 for share in shares)
+        and result["family"] in BUDGET
+    ):
+        raise ValueError("not what an arm was judged to be")
+    return {**result, "played": played}
 
 
 _NAMES = "arm family what seed options tokens parameters memory measure played fed".split()

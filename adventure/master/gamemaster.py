@@ -56,7 +56,7 @@ LONGEST_REPLY = 2000
 """Tokens, hidden ones included: more than a rule's words, an arrival and a clock's words take, each
 of them up to 1,200 characters. Only a network that has lost the thread comes to it."""
 LONGEST_RECORD = 200
-"""Tokens of a record that is asked for."""
+"""Tokens of a record that is asked for, or twice those of the one that the position holds."""
 
 
 def load_network(file: Path = SHIPPED) -> tuple[Network, AnyTokenizer]:
@@ -188,7 +188,7 @@ class GameMaster:
             position.state,
             lambda said: rest_of(likely, said),
             {self.newline},
-            LONGEST_RECORD,
+            max(LONGEST_RECORD, 2 * len(likely)),
         ).tokens
         return f" {key}:{self.tokenizer.decode(told).partition(chr(10))[0]}"
 

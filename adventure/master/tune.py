@@ -94,8 +94,10 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_corpus(args: argparse.Namespace) -> None:
-    if args.tokens < 0:
+    if args.tokens is not None and args.tokens < 0:
         raise TrainError(f"--tokens is {args.tokens}; it must be at least 0.")
+    if args.tokens and args.steps and not args.resume:
+        raise TrainError("--steps and --tokens both say where a run ends; leave out one of them.")
     if args.longest and args.longest < SHORTEST:
         raise TrainError(f"--longest is {args.longest}; it must be at least {SHORTEST}.")
     if args.rooms and not 2 <= args.rooms[0] <= args.rooms[1] <= MOST_ROOMS:
@@ -151,7 +153,7 @@ def _new_plan(args: argparse.Namespace, out: Path) -> Plan:
     """The plan, with the run's tokenizer put into its folder: that of --init, or one learned."""
     if (out / "run.pt").exists():
         raise TrainError(f"{out} holds a run already; add --resume, or choose another --out.")
-    args.steps = args.steps or Plan.steps
+    args.steps, args.tokens = args.steps or Plan.steps, args.tokens or Plan.tokens
     names = (f.name for f in fields(Plan) if f.name != "base")
     plan = Plan(**{name: getattr(args, name) for name in names})
     if plan.init:
@@ -178,6 +180,17 @@ def _resumed_plan(args: argparse.Namespace, out: Path) -> Plan:
         plan = Plan(**json.loads(file.read_text()))
     except (TypeError, ValueError) as error:
         raise TrainError(f"{file} is damaged ({error}); begin a new run with --out.") from error
+    if args.tokens is not None and args.tokens != plan.tokens:
+        was = f"with --tokens {plan.tokens}" if plan.tokens else "without --tokens"
+        raise TrainError(
+            f"--tokens is {args.tokens}, but the run in {out} was begun {was} and goes on so; "
+            "leave it out."
+        )
+    if args.steps and plan.tokens:
+        raise TrainError(
+            f"--steps is {args.steps}, but the run in {out} ends after {plan.tokens} tokens; leave "
+            "it out."
+        )
     if args.steps and args.steps != plan.steps:
         print(f"{args.steps} steps instead of {plan.steps}: the rate falls at another time now.")
         plan.steps = args.steps

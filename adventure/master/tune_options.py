@@ -60,8 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown = "(default: %(default)s)"
     add("--out", default="runs/master", help=f"folder of the run {shown}")
     resume = (
-        "go on from the run's last checkpoint, as it was begun: of the options only --steps, "
-        "--device, --threads, --workers, --minutes, --save-every, --save-minutes, --db count"
+        "go on from the run's last checkpoint, as it was begun: of the options only --steps (not "
+        "in a run of --tokens), --mixed, --device, --threads, --workers, --minutes, --save-every, "
+        "--save-minutes, --db count"
     )
     add("--resume", action="store_true", help=resume)
     init = "start from this checkpoint and its shape, tokenizer.json beside it"
@@ -101,10 +102,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--steps", type=int, help=steps)
     tokens = (
-        "end after so many instead; the rate falls over the last half of them, and chains are "
-        "as long as they will be from the first step on"
+        "end after so many instead of --steps; the rate falls over the last half of them, and "
+        "chains are as long as they will be from the first step on"
     )
-    add("--tokens", type=int, default=plan.tokens, metavar="N", help=tokens)
+    add("--tokens", type=int, metavar="N", help=tokens)
     add("--recall", type=int, default=plan.recall, help=f"warm-up steps at most {shown}")
     add("--peak", type=float, default=plan.peak, help=f"learning rate {shown}")
     add("--seed", type=int, default=plan.seed)

@@ -35,7 +35,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         "carried",
         re.compile(
             r"carrying|carried|i|inv|inventory|wearing|holding|my (?:things|hands|pockets)"
-            r"|what (?:am i|do i|have i|i am|i have|i|is)(?: (?:carry|carrying|have|got|hold"
+            r"|what (?=.*\b(?:carry|carrying|have|got|hold|holding|wear|wearing|me|my|hands?)\b)"
+            r"(?:am i|do i|have i|i am|i have|i|is)(?: (?:carry|carrying|have|got|hold"
             r"|holding|wear|wearing|with|on|in|me|my|hands?))+"
         ),
     ),

@@ -125,8 +125,8 @@ class Console:
             return
         was_over = self.session.over
         meta = read_meta(text)
-        if meta and meta.argument and meta.verb != "ask":
-            # A name may hold dots, which part commands elsewhere.
+        if meta and meta.argument:
+            # A name or a question may hold dots, which part commands elsewhere.
             yield from self._aside(text) or ()
             return
         yield from self.session.play(text, self._aside)
@@ -189,13 +189,23 @@ class Console:
         """Go on with a saved game. Raises SaveError; then this game goes on."""
         said = self._named.restore(name)
         self._asked = None
+        self._tell_shortened()
         return said
+
+    def _tell_shortened(self) -> None:
+        if self.session.shortened:
+            left = len(self.session.past)
+            back = f"the last {left}" if left else "none"
+            self._news += note(
+                f"[This game was saved on another machine: UNDO takes back {back} of its commands.]"
+            )
 
     def go_on(self) -> None:
         """Go on with the game that was left last. Raises SaveError when it can't be restored."""
         self.session.resume(self.saves.load(self.saves.autosave_name, self.session))
         self.saves.go_on()
         self._keeping.is_kept()
+        self._tell_shortened()
 
     def _do_saves(self, _: str) -> Iterable[Said]:
         return self._named.listed()

@@ -1,6 +1,7 @@
-"""A game's course: where it stands, how it came about, and the way back. Knows no player's words.
+"""A game's course: where it stands, how it came about, and the way back. Reads nothing typed.
 
-Knows the world, the game master's interface and the randomness; no files and no terminal.
+Knows the world, the game master's interface, the randomness, and what was left open by the last
+command (a slip, a question, what IT means); no files and no terminal.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Course:
         self.generator.manual_seed(self.seed)
         self.position, self.settled = self.opening, True
         self.past: list[Moment] = []
+        self.shortened = False
         self.transcript = Transcript()
         self.noun = self.person = self.last = ""
         self._slip: phrases.Slip | None = None
@@ -117,6 +119,7 @@ class Course:
     def resume(self, game: Game) -> None:
         """Go on with `game`, which belongs to this world and this master."""
         self.seed, self.past, self.transcript = game.seed, list(game.past), game.transcript
+        self.shortened = game.shortened
         self.hints = max(self.hints, game.hints)  # what has been read can't be forgotten
         self.use_sampler(game.sampler)
         self._return_to(game.now)

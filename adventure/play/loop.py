@@ -48,10 +48,7 @@ def begin(
         return console.going_on(f'[Restored "{load}": turn {console.session.turns}.]')
     left = console.saves.left_off() if go_on or (screen.interactive and not new) else None
     if left is None:
-        missing = (
-            "There is no game of this world to go on with, so this is a new one." if go_on else ""
-        )
-        return console.introduction(missing)
+        return console.introduction(_missing(console) if go_on else "")
     if not go_on and not _wanted(left, screen):
         return console.introduction()
     try:
@@ -62,6 +59,17 @@ def begin(
         return console.introduction(str(error))
     screen.remember(turn.typed for turn in console.session.transcript)
     return console.going_on(f"[Going on where you left off: turn {console.session.turns}.]")
+
+
+def _missing(console: Console) -> str:
+    """Why a new game begins where one was to be gone on with."""
+    other = console.saves.left_behind()
+    if other is None:
+        return "There is no game of this world to go on with, so this is a new one."
+    return (
+        f'The game that you left, "{other.name}", is of another version of this world or of the '
+        "game master and can't go on, so this is a new one."
+    )
 
 
 def _wanted(left: SavedGame, screen: Screen) -> bool:

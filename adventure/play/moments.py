@@ -29,7 +29,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class Game:
-    """All there is to a game, as a value: what a save holds. hints: how many have been given."""
+    """All there is to a game, as a value: what a save holds. hints: how many have been given;
+    shortened: whether some of its past can't be had again to the bit on this machine."""
 
     now: Moment
     past: tuple[Moment, ...]
@@ -37,3 +38,4 @@ class Game:
     seed: int
     sampler: Mapping[str, Any]
     hints: int = 0
+    shortened: bool = False

@@ -131,7 +131,7 @@ def unpack_game(data: bytes, session: Session, identity: Identity, name: str) ->
 def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> Game:
     body = json.loads(inflate(_to_bytes(tensors["game"]), _BODY_LIMIT))
     pattern, _ = session.master.position_to_file_parts(session.opening)
-    moments = list[Moment]()
+    moments, shortened = list[Moment](), False
     told_paths = [tensors[told["path"]] for told in body["moments"] if "path" in told]
     ends = session.master.followed(told_paths)
     for told in body["moments"]:
@@ -139,6 +139,7 @@ def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> G
             parts = next(ends)
             if _print_of(parts) != told["end"]:
                 del moments[1:]  # read on another machine: what can't be had exactly isn't had
+                shortened = True
                 continue
         else:
             parts = {name: tensors[key] for name, key in told["tensors"].items()}
@@ -162,7 +163,9 @@ def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> G
     if moments[0].turns != len(transcript) or any(m.turns > len(transcript) for m in moments):
         raise ValueError(f"{len(transcript)} turns in the transcript of another game")
     hints = int(body["hints"])
-    return Game(moments[0], tuple(moments[1:]), transcript, about.seed, about.sampler, hints)
+    return Game(
+        moments[0], tuple(moments[1:]), transcript, about.seed, about.sampler, hints, shortened
+    )
 
 
 def _check_parts(parts: Mapping[str, Tensor], pattern: Mapping[str, Tensor]) -> None:

@@ -247,6 +247,15 @@ class Saves:
         last = next((saved for saved in mine if self._take(saved.name)), None)
         return last if last and last.about.turns and not last.about.over else None
 
+    def left_behind(self) -> SavedGame | None:
+        """The latest game of this world that was left in play, where it can't be gone on with: the
+        world, the game master or the protocol was another one."""
+        pattern = re.compile(re.escape(autosave_name(self.identity.world, "")) + r"[^.]+(\.\d+)?")
+        kept = (saved for saved in list_saves(self.folder) if pattern.fullmatch(saved.name))
+        other = (saved for saved in kept if saved.about.identity != self.identity)
+        left = (saved for saved in other if saved.about.turns and not saved.about.over)
+        return next((s for s in left if s.about.identity.world == self.identity.world), None)
+
     def _take(self, name: str) -> bool:
         """Whether no other program plays on this autosave; then none will until `release`."""
         if self._hold is not None and name == self._slot:

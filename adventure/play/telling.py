@@ -14,6 +14,7 @@ from adventure.play import phrases, readings
 from adventure.play.known import Known
 from adventure.world.lexicon import the
 from adventure.world.parts import NOWHERE, WORN, YOU, Door, Person, Thing, World
+from adventure.world.thing_faults import LOCK, states_of
 
 Read = Callable[[str], Sequence[str]]
 """The items of the record under a key. Raises ValueError where it gives none that can be read."""
@@ -53,7 +54,8 @@ class Teller:
             case "carried":
                 return self._list("You carry", read("You carry")) or "You carry nothing."
         room = self._room_of(read("At")[:1])
-        where = f"You are {self._in(room)}."
+        named = room in self.known.rooms and not self._spoken(room)
+        where = f"You are here: {room}." if named else f"You are {self._in(room)}."
         if asked.kind == "place" or room not in self.known.rooms:
             return where
         return f"{where} {'It is too dark to see.' if self.dark else self._here(room, read)}"
@@ -63,7 +65,8 @@ class Teller:
     def _part(self, name: str, items: Sequence[str]) -> str:
         part, known = self.world.by_name.get(name), self.known
         if isinstance(part, Thing):
-            if len(items) != 1 + len(part.traits) + bool(part.state):
+            told = len(items) == 1 + len(part.traits) + bool(part.state)
+            if not told or (part.state and items[-1] not in states_of(part)):
                 raise ValueError(f"{items} of a thing")
             lit = part.light and not part.states
             now = {"on": "lit", "off": "not lit"}.get(items[-1], "") if lit else items[-1]
@@ -71,14 +74,17 @@ class Teller:
             return f"{self._place(part, items[0])}{state}"
         if isinstance(part, Person):
             return self._place(part, items[0] if items else "")
-        rooms = [self._room_of([item]) for item in items[: 2 if isinstance(part, Door) else -1]]
-        met = [self._the(room) for room in rooms if room in known.rooms]
-        if not rooms or not met:
+        door = isinstance(part, Door)
+        rooms = [self._room_of([item]) for item in items[: 2 if door else -1]]
+        met = [room for room in rooms if room in known.rooms]
+        rest = tuple(items[len(rooms) :])
+        well = rest in {("door", state) for state in LOCK} if door else rest == ("scenery",)
+        if not met or not well:
             raise ValueError(f"{items} of a door or scenery")
-        if part is None:  # "can be": whether a name of scenery is a plural nobody knows
-            return f"{_capital(the(name))} can be seen in {' and '.join(met)}."
-        link = "between" if len(met) > 1 else "in"
-        return f"{self._is(name)} {link} {' and '.join(met)}. It is {items[-1]}."
+        if not door:  # "can be": whether a name of scenery is a plural nobody knows
+            return f"{_capital(the(name))} can be seen {self._at(met)}."
+        where = f"between {self._the(met[0])} and {self._the(met[1])}" if met[1:] else self._at(met)
+        return f"{self._is(name)} {where}. It is {items[-1]}."
 
     def _place(self, part: Thing | Person, place: str) -> str:
         """Where something is."""
@@ -118,16 +124,23 @@ class Teller:
                 return name
         raise ValueError(f"{items}, wanted a room")
 
-    def _the(self, room: str) -> str:
-        """A room's name, with an article where the author's prose gives it one."""
+    def _spoken(self, room: str) -> bool:
+        """Whether the author's prose gives the room's name an article."""
         texts = (self.world.intro, *(part.description for part in self.world.parts))
         phrase = f"the {room.lower()}"
-        spoken = any(phrases.mentions(text.lower(), phrase) for text in texts)
-        return f"the {room}" if spoken else room
+        return any(phrases.mentions(text.lower(), phrase) for text in texts)
+
+    def _the(self, room: str) -> str:
+        return f"the {room}" if self._spoken(room) else room
 
     def _in(self, room: str) -> str:
         seen = room in self.known.rooms
-        return f"in {self._the(room)}" if seen else "somewhere that you haven't been"
+        return self._at([room]) if seen else "somewhere that you haven't been"
+
+    def _at(self, rooms: Sequence[str]) -> str:
+        """Where that is; a name without an article needs a form that can do without one."""
+        names = " and ".join(map(self._the, rooms))
+        return f"in {names}" if all(map(self._spoken, rooms)) else f"there: {names}"
 
     def _here(self, room: str, read: Read) -> str:
         return self._list("Here", read(f"{room} holds")) or "There is nothing here."
@@ -136,7 +149,8 @@ class Teller:
         if room not in self.known.lit:
             return f"It was too dark to see what is {self._in(room)}."
         nothing = f"Nothing that you have seen is {self._in(room)}."
-        return self._list(_capital(self._in(room)), read(f"{room} holds")) or nothing
+        head = _capital(self._in(room)) if self._spoken(room) else room
+        return self._list(head, read(f"{room} holds")) or nothing
 
     def _exits(self, room: str, read: Read) -> str:
         if room not in self.known.lit:
@@ -161,10 +175,13 @@ class Teller:
 
     def _list(self, head: str, items: Sequence[str]) -> str:
         """What of a list has been seen; empty where that is nothing."""
-        named = [(readings.bare(item), item) for item in items]
-        if any(name not in self.world.names for name, _ in named):
-            raise ValueError(f"{items}, wanted names")
-        told = [item for name, item in named if name in self.known.seen]
+        named = {readings.bare(item): item for item in items}
+        forms = {form for name in named for form in (name, f"{name} (lit)", f"{name} (worn)")}
+        if len(named) < len(items) or not named.keys() <= self.world.names.keys():
+            raise ValueError(f"{items}, wanted names, each of them once")
+        if not forms.issuperset(items):
+            raise ValueError(f"{items}, wanted no remarks but lit and worn")
+        told = [item for name, item in named.items() if name in self.known.seen]
         return f"{head}: {', '.join(told)}." if told else ""
 
 
