@@ -46,6 +46,8 @@ def along(
     records, order = start(world), list[str]()
     for line in walk[:done]:
         after = play(world, records, line).records
+        if after["Game"][0] != "on":
+            break
         order = changed_keys(order, records, after)
         records = after
     steps, other = iter(walk[done:]), pick_player(rng)

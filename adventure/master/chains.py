@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -18,14 +17,13 @@ import torch
 from torch import Tensor
 
 from adventure.master.beginnings import shuffled
-from adventure.master.corpus import AUTHORED, USUAL, Group, Kind, Sample, make_batch
+from adventure.master.corpus import AUTHORED, USUAL, Group, Kind, Sample, authored, make_batch
 from adventure.master.gamemaster import SEGMENT_TOKENS, SEGMENT_TURNS
 from adventure.master.simple import simple_world
 from adventure.master.validation import hints_of, row_of
 from adventure.referee.players import Player, legal_player
 from adventure.referee.rules import Outcome, play, start
 from adventure.world.generate import random_world
-from adventure.world.pack import find_world, load_world
 from adventure.world.parts import World
 from adventure.world.prompt import (
     changed_keys,
@@ -86,17 +84,12 @@ def make_chain(
     """Chain number `index`, in a world of its own: a random one, or now and then one of `packs`."""
     rng = random.Random(f"chain-{seed}-{index}")
     if packs and rng.random() < AUTHORED:
-        world = _authored(rng.choice(packs))
+        world, _ = authored(rng.choice(packs))
         longest = longest * 3 // 2
     else:
         world = random_world(rng.getrandbits(40), rooms=rooms)
         world = simple_world(world) if kind.simple else world
     return chain_of(world, rng, tokenizer, hints, segments, games, longest, words, whole, kind)
-
-
-@cache
-def _authored(pack: str) -> World:
-    return load_world(find_world(pack))
 
 
 def chain_of(

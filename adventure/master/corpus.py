@@ -152,7 +152,7 @@ def make_group(
     """
     rng = random.Random(f"group-{seed}-{index}")
     if packs and rng.random() < AUTHORED:
-        world, walk = _authored(rng.choice(packs))
+        world, walk = authored(rng.choice(packs))
         return group_of(world, rng, tokenizer, hints, segments, longest * 3 // 2, kind, walk)
     world = random_world(rng.getrandbits(40), held_out=held_out, rooms=rooms)
     world = simple_world(world) if kind.simple else world
@@ -160,8 +160,11 @@ def make_group(
 
 
 @cache
-def _authored(pack: str) -> tuple[World, tuple[str, ...]]:
-    """A pack's world, and the commands of its solution; none where it comes without one."""
+def authored(pack: str) -> tuple[World, tuple[str, ...]]:
+    """A pack's world, and the commands of its solution; none where it comes without one.
+
+    Raises UserError where one of them can't be read.
+    """
     folder = find_world(pack)
     world, file = load_world(folder), folder / "tests" / "solution.walk"
     return world, tuple(read_walk(file, world)) if file.is_file() else ()

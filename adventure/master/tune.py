@@ -26,12 +26,18 @@ import torch
 
 from adventure.errors import TrainError
 from adventure.master.chains import Batch, Chain, Words, make_chain
-from adventure.master.corpus import Group, Kind, corpus_tokenizer, hint_config, make_group
+from adventure.master.corpus import (
+    Group,
+    Kind,
+    authored,
+    corpus_tokenizer,
+    hint_config,
+    make_group,
+)
 from adventure.master.starting import check_marks
 from adventure.master.training import Corpus, Training
 from adventure.master.tune_options import Plan
 from adventure.world.generate import MOST_ROOMS
-from adventure.world.pack import find_world, load_world
 from engine.adapters import merge_part
 from engine.checkpoint import inspect, save_model, weights_hash
 from engine.copyhints import HintConfig
@@ -90,7 +96,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.device == "cuda" and not torch.cuda.is_available():
         raise TrainError("--device is cuda, but torch finds no GPU here; leave it out.")
     for pack in args.packs:
-        load_world(find_world(pack))  # before anything is learned, not after
+        authored(pack)  # before anything is learned, not after
 
 
 def _check_corpus(args: argparse.Namespace) -> None:
