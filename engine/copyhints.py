@@ -10,17 +10,20 @@ Each channel is a *thread*: a place being copied from.
 
   RECORD   the latest line that begins like this one; from the colon on, that line's value
   SKIP     the same record, one list item further (to leave the hinted item out)
-  VALUE    the value of the record finished last in this turn, or where what moved was before
-  KEY      the key of the record finished last in this turn; after `new`, that of the block's own
+  VALUE    the value of the record finished last in this turn, or the list that what moved has left
+  KEY      the key of the record finished last in this turn, of a door with the way through it;
+           after `new`, that of the block's own; after a block, what tells where it has led to
   NOUN     the command's first noun
   NOUN2    the second one
   SEQUEL   what is to be told: the templates and prose named so far in this turn, marks filled in
   NEXT     the block's next line (after a condition: where to go on if it holds)
   ELSE     after a condition: where to go on if it fails
-  ABOUT    the subject of the block's line finished last
-  TO       the object of it; where a way is made, its direction once the way itself is written
-  PLACE    the first item of the turn's latest record under the key `at`
-  DUE      the heading of the block of a clock that has run out in this turn
+  ABOUT    the subject of the block's line finished last; of `you`, the key `at`
+  TO       the object of it; where a way is made, its direction once the way itself is written;
+           the list that what moved is in now
+  PLACE    the first item of the turn's latest record under the key `at`; to go, the way from there
+  DUE      what the turn goes on with when this is done: the clocks, then the heading of the block
+           of each that has run out, then the reply
 
 Glossary: T tokens, K = CHANNELS, turn = from the command mark on.
 """

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, fields
 RECORD, SKIP, VALUE, KEY, NOUN, NOUN2, SEQUEL, NEXT, ELSE, ABOUT, TO, PLACE, DUE = range(13)
 CHANNELS = 13
 CODES = 10
-"""Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 4-9 inside the value; 5 to 9
-say that the item ahead is the first or second noun, the place, the subject or object of the
-block's line, or the command's verb. Others: 1 fresh (at the start of its source), 2 running
-(the last token came from there), 3 and 4 the same and the hinted token is also RECORD's; of a name
-before an item of a list, only if the item is that name. VALUE: 5
-fresh, and the item named is the key of a record (what something is in, if it isn't a room)."""
+"""Sureness codes of a channel: 0 no hint. RECORD: 1 inside the key, 2 and 4-9 inside the value; all
+but 4 say that the item is the block's line's subject (2), the first or second noun (5, 6), the
+place (7), the line's object (8) or the command's verb (9). Others: 1 fresh (at the start of its
+source), 2 running (the last token came from there), 3 and 4 the same and the hinted token is also
+RECORD's. VALUE: 5 fresh, and the item named is the key of a record (what something is in, if it
+isn't a room). VALUE and TO: 6 fresh, and the list that they name is that of the place, of which
+this block hasn't told anything."""
 
 
 class OtherVersionError(ValueError):
@@ -58,6 +59,14 @@ class HintConfig:
     zero: int  # " 0"
     nothing: int  # " nothing"
     off: int  # " off"
+    go: int  # " go"
+    you: int  # " you"
+    worn: int  # " worn"
+    holds: int  # " holds"
+    exits: int  # " exits"
+    deeds: int  # " Deeds"
+    game: int  # " game"
+    carry: tuple[int, ...] = ()  # " You carry"
     capitals: tuple[int, ...] = ()  # tokens that begin with a capital: such names take no article
 
     def to_metadata(self) -> dict[str, str]:
@@ -77,10 +86,13 @@ class HintConfig:
         lacking = names - set(raw)
         if set(raw) - names:
             raise OtherVersionError("a later")
-        capitals = raw.pop("capitals", [])
-        ids = [*raw.values(), *(capitals if isinstance(capitals, list) else [None])]
+        several = {name: raw.pop(name, []) for name in ("carry", "capitals")}
+        ids = [*raw.values()]
+        for many in several.values():
+            ids += many if isinstance(many, list) else [None]
         if not all(type(value) is int and value >= 0 for value in ids):
             raise ValueError(f"hints must be token ids, got {raw}")
         if lacking:  # every version so far has named more than the one before
             raise OtherVersionError("an earlier")
-        return HintConfig(**raw, capitals=tuple(capitals))
+        carry, capitals = (tuple(several[name]) for name in ("carry", "capitals"))
+        return HintConfig(**raw, carry=carry, capitals=capitals)

@@ -13,16 +13,28 @@ from engine.hintlog import SEED, HintLog
 
 VERB = -1
 """The command's first word: a name like a channel's, but hinted by none."""
-_FLAGS = ((NOUN, 1), (NOUN2, 2), (PLACE, 3), (TO, 4), (ABOUT, 4), (VERB, 5))
+_FLAGS = ((ABOUT, 2), (TO, 8), (NOUN, 5), (NOUN2, 6), (PLACE, 7), (VERB, 9))
+"""Which code of RECORD says that the item is the channel's name (see CODES); the first that is."""
 
 
 class RecordThreads:
     """Both threads; -1 as a position: nowhere. key_done: a colon has been read in this line.
 
-    clocks: the line is the list of clocks; former: where the value begins that it had before.
+    listing: its value is a list, which only its end can be added to; clocks: that of the clocks;
+    former: where the value begins that it had before.
     """
 
-    __slots__ = ("_rec", "_skip", "_skip_runs", "clocks", "former", "key_done", "log", "prefix")
+    __slots__ = (
+        "_rec",
+        "_skip",
+        "_skip_runs",
+        "clocks",
+        "former",
+        "key_done",
+        "listing",
+        "log",
+        "prefix",
+    )
 
     def __init__(self, log: HintLog) -> None:
         self.log = log
@@ -30,21 +42,20 @@ class RecordThreads:
 
     def new_line(self) -> None:
         """Nothing of the line has been read. prefix: the hash of what has been."""
-        self.prefix, self.key_done, self.clocks = SEED, False, False
+        self.prefix, self.key_done, self.listing, self.clocks = SEED, False, False, False
         self._rec = self._skip = self.former = -1
         self._skip_runs = False
 
     def copy(self, log: HintLog) -> RecordThreads:
         """The same threads over a log that holds the same tokens."""
         new = RecordThreads(log)
-        new.prefix, new.key_done, new.clocks = self.prefix, self.key_done, self.clocks
+        new.prefix, new.key_done, new.former = self.prefix, self.key_done, self.former
+        new.listing, new.clocks = self.listing, self.clocks
         new._rec, new._skip, new._skip_runs = self._rec, self._skip, self._skip_runs
-        new.former = self.former
         return new
 
     def advance(self, token: int, here: int) -> None:
         """Follow `token`, the log's last, at position `here`, and note the line's beginning."""
-        self.clocks = self.clocks or (self.prefix == SEED and token == self.log.config.clocks)
         self.prefix = prefix = hash((self.prefix, token))
         starts, colon = self.log.starts, self.log.config.colon
         if not self.key_done:
@@ -52,11 +63,18 @@ class RecordThreads:
             starts.note(prefix, here + 1)
             if token == colon:
                 self.key_done, self.former = True, self._rec
+                self._note_kind(here)
                 self._place_skip()
             return
         self._advance_value(token)
         if token == colon:
             starts.note(prefix, here + 1)
+
+    def _note_kind(self, colon: int) -> None:
+        c, tok = self.log.config, self.log.tok
+        self.clocks = prefix_of(c.clocks, c.colon) == self.prefix
+        named = {prefix_of(*c.carry, c.colon), prefix_of(c.deeds, c.colon)}
+        self.listing = self.clocks or self.prefix in named or tok[colon - 1] in (c.holds, c.exits)
 
     def _advance_value(self, token: int) -> None:
         """A token that is only in the other thread moves there."""
@@ -119,26 +137,39 @@ class RecordThreads:
         record = -1
         if 0 <= self._rec < len(tok):
             record = ids[row + RECORD] = tok[self._rec]
-            codes[row + RECORD] = 4 + self._flag(names) if self.key_done else 1
+            codes[row + RECORD] = self._flag(names) if self.key_done else 1
         if 0 <= self._skip < len(tok):
             token = ids[row + SKIP] = tok[self._skip]
             codes[row + SKIP] = (2 if self._skip_runs else 1) + (2 if token == record else 0)
         return record
 
-    def ahead(self) -> tuple[int, ...]:
-        """The name of the list item that RECORD is in front of; () where it is in front of none."""
+    def item(self) -> tuple[int, ...]:
+        """The name of the list item that RECORD is inside or in front of; () where there is none:
+        behind the last one, or because the list is empty."""
         log, tok, at = self.log, self.log.tok, self._rec
-        if not self.key_done or not 0 <= at < len(tok) or not log.at_boundary(at):
+        if not self.key_done or not 0 <= at < len(tok):
             return ()
         first = at + 1 if tok[at] == log.config.comma else at
         if first >= len(tok) or tok[first] in log.delims:
             return ()
+        while not log.at_boundary(first):
+            first -= 1
         name = tok[first : log.delimiter(first)]
         if self.clocks:
-            return tuple(name[:-1])  # the turns left, behind the name
-        return tuple(name[: name.index(log.config.bracket)] if log.config.bracket in name else name)
+            name = name[:-1]  # the turns left, behind the name
+        elif log.config.bracket in name:
+            name = name[: name.index(log.config.bracket)]
+        return () if name == [log.config.nothing] else tuple(name)
 
     def _flag(self, names: Mapping[int, tuple[int, ...]]) -> int:
-        """1 to 5 where the item ahead is what a code of RECORD stands for (see CODES), else 0."""
-        ahead = self.ahead()
-        return next((flag for channel, flag in _FLAGS if ahead and names.get(channel) == ahead), 0)
+        """RECORD's code inside a value."""
+        item = self.item()
+        return next((code for channel, code in _FLAGS if item and names.get(channel) == item), 4)
+
+
+def prefix_of(*tokens: int) -> int:
+    """The hash of a line of which these tokens have been read."""
+    prefix = SEED
+    for token in tokens:
+        prefix = hash((prefix, token))
+    return prefix

@@ -24,8 +24,8 @@ from engine.hintconfig import (
     VALUE,
     HintConfig,
 )
-from engine.hintlog import SEED, HintLog
-from engine.hintrecords import VERB, RecordThreads
+from engine.hintlog import HintLog
+from engine.hintrecords import VERB, RecordThreads, prefix_of
 from engine.hinttemplates import Telling
 
 _PACK, _COMMAND, _HIDDEN, _TOLD = range(4)  # what is being read
@@ -64,6 +64,8 @@ class Threads:
         self._way = False  # whether the step followed last makes a way
         self._key = self._value = (-1, -1)  # where the last record's parts begin and end
         self._holder = False  # whether what VALUE names is the key of a record
+        self._went = self._ticked = False  # whether the player has gone; the clocks gone on
+        self._told_of = self._sent = False  # whether this block has told something; moved them
         self._telling, self._told = Telling(), -1
         self._next = self._next_at = self._other = self._other_at = -1
 
@@ -122,12 +124,11 @@ class Threads:
         tok = self.log.tok
         parts = [*self.log.fields(self._line_start, here)]
         self._names[VERB] = tuple(tok[slice(*parts[0])])
+        self._follow_made(DUE, (self._c.clocks, self._c.colon))
         for channel, (start, stop) in zip((NOUN, NOUN2), parts[1:], strict=False):
             self._names[channel] = tuple(tok[start:stop])
             self._follow(channel, start)
-        heading = hash((SEED, self._c.when))
-        for token in tok[self._line_start : here + 1]:
-            heading = hash((heading, token))
+        heading = prefix_of(self._c.when, *tok[self._line_start : here + 1])
         block = self.log.after.at.get(heading, -1)
         # From the mark before the heading to its newline.
         self._go_to(block - (here - self._line_start + 2) if block >= 0 else -1)
@@ -135,14 +136,20 @@ class Threads:
         self._new_line(here + 1)
 
     def _advance_threads(self, token: int) -> None:
+        begins = self._at_start(-2)
         for channel, (start, at, runs) in self._threads.items():
             tok = self._made.get(channel, self.log.tok)
-            if at < len(tok) and tok[at] == token:
+            if (runs or begins) and at < len(tok) and tok[at] == token:
                 self._threads[channel] = (start, at + 1, True)
-            elif tok[start] == token:
+            elif begins and tok[start] == token:
                 self._threads[channel] = (start, start + 1, True)
             elif runs:
                 self._threads[channel] = (start, start, False)
+
+    def _at_start(self, last: int = -1) -> bool:
+        """Whether a name may begin after the last token, or the one before."""
+        token = self.log.tok[last]
+        return token in self.log.marks or token == self._c.when
 
     def _advance_told(self, token: int) -> None:
         text, i = self._telling.tokens, self._told
@@ -163,10 +170,11 @@ class Threads:
             self._other_at = self._other_at + 1 if tok[self._other_at] == token else -1
 
     def _begin_value(self, here: int) -> None:
-        """No record has its own key for a value, and none has that of the record before."""
+        """No record has its own key for a value, and none has that of the record before; a list
+        has nothing of what the latter was either."""
         key = tuple(self.log.tok[self._line_start : here])
         own = [channel for channel, name in self._names.items() if name == key]
-        self._idle = frozenset((KEY, *own))
+        self._idle = frozenset((KEY, *((VALUE,) if self._record.listing else ()), *own))
 
     # -- a line is complete ----------------------------------------------------------------------
 
@@ -177,16 +185,18 @@ class Threads:
         elif self._record.key_done:
             self._end_record(here)
         elif log.tok[self._line_start] == self._c.when:
+            if not (self._other >= 0 and self._other_at == self._other + length):
+                self._told_of = self._sent = False  # another block, not the rest of this one
             self._go_to(log.after.at.get(self._record.prefix, -1))
             self._heading = tuple(log.tok[self._line_start + 1 : here])
             line = (self._c.when, *self._heading, self._c.newline)
             if self._due and line == self._due[0]:
                 self._due = self._due[1:]
-                self._follow_made(DUE, self._due[0] if self._due else ())
+                self._go_on_with_due()
         elif self._next >= 0 and self._next_at == self._next + length:
             self._end_step(here)
         elif self._other >= 0 and self._other_at == self._other + length:
-            self._go_to(-1)
+            self._leave_block()
         elif (at := log.after.at.get(self._record.prefix, -1)) >= 0:
             self._will_tell(at)
         self._new_line(here + 1)
@@ -195,49 +205,102 @@ class Threads:
         start, tok = self._line_start, self.log.tok
         value = tok.index(self._c.colon, start) + 1
         self._key, self._value = (start, value - 1), (value, here - 1)
-        # Of what was moved, where it was: the list that it has left bears that name.
-        was = self._record.former
-        moved = was >= 0 and self._item(was) != self._item(value)
-        self._follow(VALUE, was if moved else value)
-        self._holder = self._is_key(was if moved else value)
-        self._follow(KEY, start)
         key = tuple(tok[start : value - 1])
+        if self._record.listing:
+            self._end_list(key)
+        elif key == (self._c.at,):
+            self._end_place(value)
+        else:
+            self._end_part(key, value)
         if self._way and key == self._names.get(ABOUT):
             # A new way's direction goes into the list of exits.
+            was = self._record.former
             new = was < 0 or tok[was] == self._c.nothing
             self._names[TO], self._way = key[-1:], False
             self._follow_made(TO, key[-1:] if new else ())
         if self._record.clocks and self._next < 0:
             self._clocks_went_on(value, here)
-        if tok[start] == self._c.at and value == start + 2:
-            self._names[PLACE] = tuple(tok[value : self.log.delimiter(value)])
-            self._follow(PLACE, value)
+
+    def _end_list(self, key: tuple[int, ...]) -> None:
+        """What is next to be written isn't this list, nor anything in it."""
+        line = (*key, self._c.colon)
+        for channel in (KEY, VALUE, TO):
+            if channel != TO or self._made.get(TO) == line:
+                self._follow_made(channel, ())
+
+    def _end_place(self, value: int) -> None:
+        """Where the player is: to be told of, or to be left by a way."""
+        was = self._record.former
+        place = tuple(self._item(value))
+        self._went = self._went or (was >= 0 and self._item(was) != [*place])
+        self._names[PLACE] = place
+        self._follow(VALUE, value)
+        self._holder = False
+        self._follow_made(KEY, ())
+        self._follow(PLACE, value)
+        if self._names.get(VERB) == (self._c.go,) and not self._went:
+            self._follow_made(PLACE, (*place, *self._names.get(NOUN, ()), self._c.colon))
+
+    def _end_part(self, key: tuple[int, ...], value: int) -> None:
+        """A thing, a person, a door or a way: of what was moved, both lists are next."""
+        was = self._record.former
+        self._follow(KEY, self._key[0])
+        way = (*key, *self._names.get(NOUN, ()), self._c.colon)
+        if self._names.get(VERB) == (self._c.go,) and self._is_line(way):
+            self._follow_made(KEY, way)  # a door to go through
+        self._follow(VALUE, value)
+        self._holder = self._is_line((*self._item(value), self._c.colon))
+        if was >= 0 and (before := self._item(was)) != (after := self._item(value)):
+            self._holder = False
+            self._follow_made(VALUE, self._list_of(before))
+            self._follow_made(TO, self._list_of(after))
+
+    def _list_of(self, place: list[int]) -> tuple[int, ...]:
+        """The key of the list of what is there, with its colon; () if there is none."""
+        c = self._c
+        if place in ([c.you], [c.worn]):
+            return (*c.carry, c.colon)
+        line = (*place, c.holds, c.colon)
+        return line if self._is_line(line) else ()
 
     def _item(self, start: int) -> list[int]:
         """The tokens of the item at `start`."""
         return self.log.tok[start : self.log.delimiter(start)]
 
-    def _is_key(self, start: int) -> bool:
-        """Whether the item at `start` is the key of a record."""
-        prefix = SEED
-        for token in (*self._item(start), self._c.colon):
-            prefix = hash((prefix, token))
-        return prefix in self.log.starts.at
+    def _is_line(self, tokens: tuple[int, ...]) -> bool:
+        """Whether a line was read that begins so."""
+        return prefix_of(*tokens) in self.log.starts.at
 
     def _clocks_went_on(self, start: int, stop: int) -> None:
         """The list of clocks was written at the turn's end: those that have run out are due."""
         c, tok, due = self._c, self.log.tok, list[tuple[int, ...]]()
         while start < stop:
             end = self.log.delimiter(start)
-            if tok[end - 1] == c.zero:
-                due.append((c.when, c.clock, c.field, *tok[start : end - 1], c.newline))
+            heading = (c.when, c.clock, c.field, *tok[start : end - 1], c.newline)
+            if tok[end - 1] == c.zero and prefix_of(*heading) in self.log.after.at:
+                due.append(heading)
             start = end + 1
-        self._due = tuple(due)
-        self._follow_made(DUE, due[0] if due else ())
+        self._due, self._ticked = tuple(due), True
+        self._go_on_with_due()
+
+    def _go_on_with_due(self) -> None:
+        """The next clock's block is due, or the reply."""
+        self._follow_made(DUE, self._due[0] if self._due else (self._c.say,))
 
     def _go_to(self, position: int) -> None:
         """The block's line at `position` is next; -1: there is none."""
         self._next, self._other = position, -1
+
+    def _leave_block(self) -> None:
+        """What its lines were about doesn't matter any more; where they led to is told."""
+        c, verb = self._c, self._names.get(VERB, ())
+        self._go_to(-1)
+        self._follow_made(KEY, (c.at, c.colon) if self._sent else ())
+        if self._heading[:1] != (c.clock,) and self._heading[: len(verb)] != verb:
+            self._follow_made(KEY, (*self._names.get(PLACE, ()), c.newline))  # on arrival
+        for channel in (ABOUT, TO):
+            self._names.pop(channel, None)
+            self._follow_made(channel, ())
 
     def _end_step(self, here: int) -> None:
         """A block's line was followed: subject and object, and what comes after it."""
@@ -252,9 +315,10 @@ class Threads:
             self._go_to(then)
         elif first == c.tell:
             self._will_tell(then)
+            self._told_of = True
             self._go_to(log.line_after(then))
         else:
-            self._go_to(-1)
+            self._leave_block()
 
     def _hold(self, parts: list[tuple[int, int]], does: bool) -> None:
         """What a condition or effect, split into its fields, is about, and its object."""
@@ -267,6 +331,11 @@ class Threads:
             if number < len(parts):
                 self._names[channel] = words[number]
                 self._follow(channel, parts[number][0])
+        if words[1] == (c.you,):
+            self._follow_made(ABOUT, (c.at, c.colon))
+            self._sent = self._sent or does
+        if words[1] == (c.game,) and does and not self._ticked:
+            self._follow_made(DUE, (c.say,))  # it is over, and no clock goes on
         if does and to + 1 < len(parts):  # `so you go to X, dark`: a field here is an item there
             items = ((c.comma, *item) for item in words[to + 1 :])
             self._follow_made(TO, sum(items, words[to]))
@@ -303,15 +372,18 @@ class Threads:
         if self._reading == _PACK:
             return
         tok, n = self.log.tok, len(self.log.tok)
-        ahead = self._record.ahead()
+        begins, item = self._at_start(), self._record.item() if self._record.listing else ()
         for channel, (_, at, runs) in self._threads.items():
             source = self._made.get(channel, tok)
-            if at < len(source) and channel not in self._idle:
-                token = ids[row + channel] = source[at]
-                other = bool(ahead) and not runs and self._names.get(channel, ahead) != ahead
-                codes[row + channel] = (2 if runs else 1) + (2 * (token == record and not other))
-        if self._holder and codes[row + VALUE] == 1:
-            codes[row + VALUE] = 5
+            if at >= len(source) or channel in self._idle or not (runs or begins):
+                continue
+            if channel == DUE and not runs and n != self._line_start:
+                continue
+            if item and self._names.get(channel, item) != item:
+                continue  # a list is added to at its end
+            token = ids[row + channel] = source[at]
+            codes[row + channel] = (2 if runs else 1) + (2 if token == record else 0)
+        self._mark_places(ids, codes, row)
         if 0 <= self._next_at < n:
             token = ids[row + NEXT] = tok[self._next_at]
             runs = self._next_at != self._next
@@ -322,6 +394,19 @@ class Threads:
             codes[row + ELSE] = (2 if runs else 1) + (2 if token == record else 0)
         if record >= 0 and not self._record.key_done and self._in_a_name(ids, codes, row):
             ids[row + RECORD] = codes[row + RECORD] = 0
+
+    def _mark_places(self, ids: array[int], codes: array[int], row: int) -> None:
+        """Say of fresh hints what they name (see CODES)."""
+        here = () if self._told_of else self._list_of([*self._names.get(PLACE, ())])
+        for channel in (VALUE, TO):
+            if codes[row + channel] == 1 and here and self._made.get(channel) == here:
+                codes[row + channel] = 6
+        if codes[row + VALUE] not in (1, 3) or VALUE in self._made or self._record.key_done:
+            return
+        if self._holder:
+            codes[row + VALUE] = 5
+        else:  # no line begins with it
+            ids[row + VALUE] = codes[row + VALUE] = 0
 
     def _in_a_name(self, ids: array[int], codes: array[int], row: int) -> bool:
         """Whether some thread is inside a name, and none agrees with RECORD: that follows another

@@ -37,9 +37,13 @@ from engine.copyhints import (
 
 WORDS = (
     "\n : , . <|do|> <|say|> <|end|> <|of|> <|when|> if so say At the ( <|noun|> <|noun2|> "
-    "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0 nothing off"
+    "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0 nothing off "
+    "go you worn holds exits Deeds game You carry"
 ).split(" ")
-CONFIG = HintConfig(**{f.name: i for i, f in enumerate(fields(HintConfig)) if f.name != "capitals"})
+CONFIG = HintConfig(
+    **{f.name: i for i, f in enumerate(fields(HintConfig)) if f.type == "int"},
+    carry=(WORDS.index("You"), WORDS.index("carry")),
+)
 NAMES = "RECORD SKIP VALUE KEY NOUN NOUN2 SEQUEL NEXT ELSE ABOUT TO PLACE DUE".split()
 
 
@@ -68,6 +72,16 @@ def follow(text: str, value: str) -> list[str]:
         hits = [k for k in range(CHANNELS) if codes[at - 1, k] and ids[at - 1, k] == tokens[at]]
         named.append(NAMES[hits[0]] if hits else f"({words[tokens[at]]})")
     return named
+
+
+def names(channel: int, text: str, value: str) -> bool:
+    """Whether the channel names every word of `value`, written after `text`."""
+    words = list(WORDS)
+    start = len(tokens_of(text, words))
+    tokens = tokens_of(text + value, words)
+    ids, codes, _ = CopyHints.start(CONFIG).read(tokens)
+    before = range(start - 1, len(tokens) - 1)
+    return all(codes[at, channel] and ids[at, channel] == tokens[at + 1] for at in before)
 
 
 PACK = """say taken
@@ -154,18 +168,33 @@ def test_clocks_go_on_item_by_item_without_those_that_have_run_out() -> None:
     assert RECORD not in hints_after(alone), "there is nothing left to copy"
 
 
-def test_blocks_of_clocks_that_ran_out_are_due_one_after_the_other() -> None:
-    assert DUE not in hints_after(RAN)
-    text = RAN + "Clocks: frost 0, old guard 0, tide 6.\n"
-    first, second = "<|when|> clock <|of|> frost\n", "<|when|> clock <|of|> old guard\n"
-    for n, word in enumerate(heading := first.split()):
-        assert hints_after(text + " ".join(heading[:n]))[DUE][0] == word
+def test_what_the_turn_goes_on_with() -> None:
+    """The clocks, then the blocks of those that ran out, one after the other, then the reply."""
+    first, second = "<|when|> clock<|of|> frost\n", "<|when|> clock<|of|> old guard\n"
+    ran = f"{first}end\n{second}end\n{RAN}"
+    assert hints_after(ran)[DUE] == ("Clocks", 1)
+    assert DUE not in hints_after(ran + "At:"), "in front of a line alone"
+    text = ran + "Clocks: frost 0, old guard 0, old ice 0, tide 6.\n"
+    assert names(DUE, text, first)
     text += first + "end\n"
-    assert hints_after(text)[DUE] == ("<|when|>", 1)
-    assert hints_after(text + second.removesuffix("guard\n"))[DUE] == ("guard", 2)
-    assert DUE not in hints_after(text + second)
-    assert DUE not in hints_after(RAN + "Clocks: old guard 1, tide 6.\n")
-    assert DUE not in hints_after(text + "<|do|> wait\n"), "a new turn has its own"
+    assert names(DUE, text, second)
+    assert hints_after(text + second + "end\n")[DUE] == ("<|say|>", 1), "old ice has no block"
+    assert hints_after(ran + "Clocks: old guard 1, tide 6.\n")[DUE] == ("<|say|>", 1)
+    assert hints_after(text + "<|do|> wait\n")[DUE] == ("Clocks", 1), "a new turn has its own"
+
+
+def test_where_the_game_ends_no_clock_goes_on() -> None:
+    pack = "<|when|> ring<|of|> bell\nso<|of|> game<|of|> won\nend\n"
+    turn = PACK + pack + "<|do|> ring<|of|> bell\n"
+    assert hints_after(turn)[DUE] == ("Clocks", 1)
+    assert hints_after(turn + pack.removesuffix("end\n"))[DUE] == ("<|say|>", 1)
+
+
+def test_after_a_block_on_arrival_the_place_is_told() -> None:
+    pack = "<|when|> arrive<|of|> Hall\nusual\n<|when|> look\nend\n"
+    turn = PACK + pack + "<|do|> look\nAt: Hall.\nlamp: you.\n"
+    assert names(KEY, turn + "<|when|> arrive<|of|> Hall\nusual\n", "Hall\n")
+    assert KEY not in hints_after(turn + "<|when|> look\nend\n")
 
 
 def test_what_is_told_to_the_player_is_no_record() -> None:
@@ -193,7 +222,8 @@ def test_item_ahead_is_flagged_as_a_noun_of_the_command() -> None:
     assert hints_after(one)[RECORD] == ("lamp", 4)
     assert hints_after(one + " lamp")[RECORD] == (",", 5)
     assert hints_after(one + " lamp,")[RECORD] == ("old", 5)
-    assert hints_after(one + " lamp, old")[RECORD] == ("jar", 4)
+    assert hints_after(one + " lamp, old")[RECORD] == ("jar", 5), "to its end"
+    assert hints_after(one + " lamp, old jar,")[RECORD] == ("key", 4)
     two = PACK + "<|do|> unlock<|of|> door<|of|> brass key\ndoor key:"
     assert hints_after(two)[RECORD] == ("brass", 6)
     assert hints_after(PACK + "<|do|> unlock<|of|> door<|of|> key\ndoor key:")[RECORD][1] == 4
@@ -210,7 +240,7 @@ def test_item_ahead_is_flagged_as_the_place_or_the_object() -> None:
     assert hints_after(moved)[RECORD] == (",", 8)
     assert hints_after(moved + ", Far Cellar")[RECORD] == (",", 4)
     text = (STEP + SECOND).replace("Hall holds: lamp (lit)", "Hall holds: Old Marta, lamp (lit)")
-    assert hints_after(text + "Hall holds:")[RECORD] == ("Old", 8), "the subject"
+    assert hints_after(text + "Hall holds:")[RECORD] == ("Old", 2), "the subject"
 
 
 def test_a_name_that_is_being_written_is_not_confused_with_another_lines() -> None:
@@ -229,7 +259,7 @@ def test_no_record_has_its_own_key_for_a_value() -> None:
     text = STEP + SECOND
     assert hints_after(text + "Old Marta")[ABOUT] == ("<|of|>", 2)
     assert ABOUT not in hints_after(text + "Old Marta: Old")
-    assert hints_after(text + "Hall holds: Old")[ABOUT] == ("Marta", 2)
+    assert hints_after(text + "Hall: Old")[ABOUT] == ("Marta", 2)
     taken = PACK + "<|do|> take<|of|> old jar\nAt: Hall.\n"
     assert NOUN not in hints_after(taken + "old jar:") and KEY not in hints_after(taken + "key:")
     assert hints_after(taken + "old jar: Hall.\n")[NOUN][0] == "old", "only in that line"
@@ -237,23 +267,83 @@ def test_no_record_has_its_own_key_for_a_value() -> None:
 
 def test_last_record_of_the_turn_can_be_said_again() -> None:
     text = PACK + "<|do|> inventory\nAt: Hall, dark.\n"
-    assert hints_after(text)[VALUE] == ("Hall", 1)
-    assert hints_after(text)[KEY] == ("At", 1)
-    assert hints_after(text + "Hall")[VALUE] == (",", 2)
-    assert hints_after(text + "You carry: lamp.\nHall holds: key.\n")[KEY] == ("Hall", 1)
+    assert hints_after(text + "it:")[VALUE] == ("Hall", 1)
+    assert VALUE not in hints_after(text), "no line begins with a room"
+    assert KEY not in hints_after(text), "of At there is no more to say"
+    assert hints_after(text + "it: Hall")[VALUE] == (",", 2)
+    assert hints_after(text + "lamp: Hall.\nold jar: Hall.\n")[KEY] == ("old", 1)
+    assert KEY not in hints_after(text + "Hall holds: key.\n"), "nor of a list"
     assert VALUE not in hints_after(PACK + "<|do|> inventory\n"), "the pack is no turn"
 
 
-def test_of_a_record_written_anew_the_former_value_is_named() -> None:
-    """So that the list can be written which a thing has left."""
-    text = PACK + "<|do|> take<|of|> key\nkey: old jar, brass.\n"
-    assert hints_after(text)[VALUE] == ("old", 1)
-    text += "old jar: Hall, open.\nkey: you, brass.\n"
+LISTS = PACK + "old jar: Hall, open.\nold jar holds: key.\nFar Cellar holds: old jar.\n"
+
+
+def test_of_what_was_moved_both_lists_are_named() -> None:
+    text = LISTS + "<|do|> take<|of|> key\nkey: old jar, brass.\n"
     assert hints_after(text)[VALUE] == ("old", 5)
-    assert hints_after(text + "old")[VALUE] == ("jar", 4), "the record of that name too"
-    assert hints_after(text + "<|do|> look\nkey: you, brass.\n")[VALUE] == ("you", 1)
-    unread = PACK + "key: Hall, brass.\n<|do|> wait\nkey: Far Cellar, brass.\n"
-    assert hints_after(unread)[VALUE] == ("Hall", 1), "what another turn said of it"
+    text += "old jar: Hall, open.\nkey: you, brass.\n"
+    assert hints_after(text)[VALUE] == ("old", 1) and hints_after(text)[TO] == ("You", 1)
+    assert names(VALUE, text, "old jar holds:")
+    assert names(TO, text + "old jar holds: nothing.\n", "You carry:")
+    listed = text + "old jar holds: nothing.\n"
+    assert VALUE not in hints_after(listed) and hints_after(listed)[TO] == ("You", 1)
+    assert TO not in hints_after(listed + "You carry: lamp, key.\n")
+
+
+def test_where_something_was_is_what_another_turn_said() -> None:
+    unread = LISTS + "key: Hall, brass.\n<|do|> wait\nkey: Far Cellar, brass.\n"
+    assert names(VALUE, unread, "Hall holds:") and names(TO, unread, "Far Cellar holds:")
+
+
+def test_the_lists_of_those_carried_and_of_nowhere() -> None:
+    text = LISTS + "key: worn.\n<|do|> wait\n"
+    assert names(VALUE, text + "key: Hall.\n", "You carry:")
+    gone = hints_after(text + "key: nowhere.\n")
+    assert gone[VALUE] == ("You", 1) and TO not in gone
+
+
+def test_a_list_is_said_to_be_that_of_the_place() -> None:
+    """Who leaves it or comes there is told."""
+    text = LISTS + "Old Marta: Far Cellar.\n<|do|> wait\nAt: {}.\nOld Marta: Hall.\n"
+    left, came = hints_after(text.format("Far Cellar")), hints_after(text.format("Hall"))
+    assert left[VALUE] == ("Far", 6) and left[TO] == ("Hall", 1)
+    assert came[VALUE] == ("Far", 1) and came[TO] == ("Hall", 6)
+
+
+def test_a_list_is_added_to_at_its_end() -> None:
+    """Inside it no name is hinted but that of the item."""
+    text = PACK + "You carry: lamp, old oven.\n<|do|> take<|of|> old jar\nYou carry:"
+    for written in ("", " lamp", " lamp, ", " lamp, old"):
+        assert NOUN not in hints_after(text + written)
+    assert hints_after(text + " lamp, old oven,")[NOUN] == ("old", 1)
+    assert hints_after(text + " lamp, old oven, old")[NOUN] == ("jar", 2)
+    empty = "You carry: nothing.\n<|do|> take<|of|> old jar\nYou carry:"
+    assert hints_after(PACK + empty)[NOUN] == ("old", 1)
+
+
+def test_only_a_list_of_clocks_is_one() -> None:
+    text = PACK + "Clocks Inn: Far Cellar, bread 0.\n<|do|> look\nAt: Far Cellar.\nClocks Inn:"
+    assert hints_after(text)[RECORD] == ("Far", 7)
+    assert hints_after(text + " Far")[RECORD] == ("Cellar", 7)
+
+
+def test_a_name_begins_where_names_begin() -> None:
+    text = PACK + "<|do|> take<|of|> jar lid\n"
+    assert NOUN not in hints_after(text + "old") and NOUN not in hints_after(text + "old jar")
+    assert hints_after(text + "old: Hall,")[NOUN] == ("jar", 1)
+
+
+def test_the_way_that_is_taken_is_named_whole() -> None:
+    door = "Hall north: gate, a door.\ngate north: Far Cellar.\ngate: Hall, Far Cellar, open.\n"
+    text = PACK + door + "<|do|> go<|of|> north\nAt: Hall.\n"
+    assert names(PLACE, text, "Hall north:")
+    text += "Hall north: gate, a door.\n"
+    assert hints_after(text)[VALUE] == ("gate", 5)
+    text += "gate: Hall, Far Cellar, open.\n"
+    assert names(KEY, text, "gate north:")
+    assert hints_after(text + "At: Far Cellar.\nFar Cellar")[PLACE] == (".", 2), "no way back"
+    assert hints_after(PACK + door + "<|do|> look\nAt: Hall.\nHall")[PLACE] == (".", 2)
 
 
 def test_the_place_is_that_of_the_turns_latest_at() -> None:
@@ -273,8 +363,8 @@ def test_nouns_of_the_command_can_be_said() -> None:
     text = PACK + "<|do|> unlock<|of|> old door<|of|> brass key\n"
     assert hints_after(text)[NOUN] == ("old", 1) and hints_after(text)[NOUN2] == ("brass", 1)
     assert hints_after(text + "old")[NOUN] == ("door", 2)
-    assert hints_after(text + "a brass")[NOUN2] == ("key", 2)
-    assert hints_after(text + "a brass old")[NOUN2] == ("brass", 1)
+    assert hints_after(text + "it: brass")[NOUN2] == ("key", 2)
+    assert hints_after(text + "it: brass, ")[NOUN2] == ("brass", 1)
     assert NOUN2 not in hints_after(PACK + "<|do|> take<|of|> lamp\n")
     assert NOUN not in hints_after(PACK + "<|do|> look\n")
 
@@ -300,11 +390,32 @@ OTHER = "<|when|> pull<|of|> red lever or\n"
 SECOND = HEADING + CONDITION + "so<|of|> Old Marta<|of|> moves to<|of|> Far Cellar\n"
 
 
+def test_who_comes_is_not_told_where_the_block_told_something() -> None:
+    comes = "so<|of|> Old Marta<|of|> moves to<|of|> Hall\n"
+    ring, other = "<|when|> ring<|of|> bell\n", "<|when|> ring<|of|> bell or\n"
+    asks = "if<|of|> lamp<|of|> carried\n"
+    clock = f"<|when|> clock<|of|> bread\n{comes}end\n"
+    pack = f"{ring}say\nDing.\n{asks}{other}end\n{other}{comes}end\n{clock}Old Marta: Cellar.\n"
+    turn = PACK + pack + "<|do|> ring<|of|> bell\nAt: Hall.\n"
+    told = turn + ring + "say\n" + asks + "lamp: nowhere.\n" + other + comes
+    assert hints_after(told + "Old Marta: Hall.\n")[TO] == ("Hall", 1), "in another of its parts"
+    again = told + "end\nOld Marta: Cellar.\n<|when|> clock<|of|> bread\n" + comes
+    assert hints_after(again + "Old Marta: Hall.\n")[TO] == ("Hall", 6), "another block"
+
+
+def test_where_a_block_sent_the_player_is_told_at_its_end() -> None:
+    pack = "<|when|> ring<|of|> bell\nso<|of|> you<|of|> go to<|of|> Hall\nsay\nDing.\nend\n"
+    turn = PACK + pack + "<|do|> ring<|of|> bell\nAt: Cellar.\n" + pack.partition("say")[0]
+    turn += "At: Hall.\nDeeds: nothing.\nsay\n"
+    assert KEY not in hints_after(turn) and names(KEY, turn + "end\n", "At:")
+
+
 def test_a_name_agrees_with_an_item_only_if_it_is_the_whole_of_it() -> None:
-    for kept, code in (("red key", 3), ("red key ring", 1)):
-        text = f"box holds: {kept}.\n<|do|> drop<|of|> red key\n"
-        assert hints_after(text + "box holds:")[NOUN] == ("red", code)
-        assert hints_after(text + "box holds: red")[NOUN] == ("key", 4), "inside, word by word"
+    text = "box holds: {}.\n<|do|> drop<|of|> red key\nbox holds:"
+    assert hints_after(text.format("red key"))[NOUN] == ("red", 3)
+    assert hints_after(text.format("red key") + " red")[NOUN] == ("key", 4)
+    assert NOUN not in hints_after(text.format("red key ring"))
+    assert NOUN not in hints_after(text.format("red key ring") + " red")
 
 
 def test_a_block_is_followed_line_by_line() -> None:
@@ -415,8 +526,8 @@ def test_what_a_thing_is_in_is_marked_unless_it_is_a_room() -> None:
     text = PACK + "old jar: Hall, open.\n<|do|> take<|of|> key\n"
     assert hints_after(text + "key: old jar, brass.\n")[VALUE] == ("old", 5)
     assert hints_after(text + "key: old jar, brass.\nold")[VALUE] == ("jar", 4)
-    assert hints_after(text + "key: Hall, brass.\n")[VALUE] == ("Hall", 1)
-    assert hints_after(text + "key: old, brass.\n")[VALUE] == ("old", 1), "only read whole"
+    assert VALUE not in hints_after(text + "key: Hall, brass.\n")
+    assert VALUE not in hints_after(text + "key: old, brass.\n"), "only read whole"
 
 
 def test_item_ahead_is_flagged_as_the_commands_verb() -> None:

@@ -224,7 +224,7 @@ def test_whole_prompt_of_a_world() -> None:
     text = pack_text(make_world(TABLE))
     assert text.startswith(HEAD) and TAKEN in text
     assert text.endswith(BODY)
-    assert PROTOCOL == 3
+    assert PROTOCOL == 4
 
 
 def test_prompt_follows_from_the_world_alone() -> None:

@@ -10,9 +10,7 @@ from engine.copyhints import HintConfig
 from engine.rwkv.config import Config, Ranks
 from engine.rwkv.network import Network
 
-HINTS = HintConfig(
-    **{f.name: 1 + i for i, f in enumerate(fields(HintConfig)) if f.name != "capitals"}
-)
+HINTS = HintConfig(**{f.name: 1 + i for i, f in enumerate(fields(HintConfig)) if f.type == "int"})
 
 
 GENERATIONS = ("2", "3", "4", "5.2", "6", "7")

@@ -99,6 +99,14 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         zero=single(" 0"),
         nothing=single(" nothing"),
         off=single(" off"),
+        go=single(" go"),
+        you=single(" you"),
+        worn=single(" worn"),
+        holds=single(" holds"),
+        exits=single(" exits"),
+        deeds=single(" Deeds"),
+        game=single(" game"),
+        carry=tuple(tokenizer.encode(" You carry")),
         capitals=tuple(
             i for i in range(tokenizer.vocab) if tokenizer.decode([i]).lstrip(" ")[:1].isupper()
         ),
@@ -268,7 +276,7 @@ def corpus_tokenizer(vocab: int, worlds: int = 1500, seed: int = 1) -> Tokenizer
                     yield "\n".join(marked(f" {t}") for t in templates)
         scripts = "if so say end usual here carried in is not becomes moves to leads go deed"
         yield f" {scripts} clock game" * 50
-        yield "\n At:\n Clocks: 0\n (lit)\n (worn)\n the new was leads" * 300
+        yield "\n At:\n Clocks: 0\n (lit)\n (worn)\n the new was leads holds exits you Deeds" * 300
         for word in stock:
             yield f" {word}" * 20 + f" {word.capitalize()}" * 6
 

@@ -203,7 +203,7 @@ class Turn:
                 at += 1
             else:
                 if moved:
-                    self.arrive(self.records["At"])
+                    self.arrive(self.recall("At"))  # more was done since
                 return op.what == "end"
 
     def _holds(self, op: Op, block: Block) -> bool:
@@ -228,7 +228,7 @@ class Turn:
                 return (items[-1] == other) != no
 
     def arrive(self, to: tuple[str, ...]) -> None:
-        """Tell of the place that At was just written to."""
+        """Tell of the place that At, the last record, says."""
         self.say("place")
         if "dark" in to:
             if not self.light():

@@ -17,7 +17,7 @@ from adventure.world.script import FIELD, MARKS, WHEN, block_text, line_text, ma
 PACK, MEMORY, DO, SAY, END = "<|pack|>", "<|memory|>", "<|do|>", "<|say|>", "<|end|>"
 SPECIALS = ["<|pad|>", PACK, MEMORY, DO, SAY, END, FIELD, WHEN, *MARKS.values()]
 NOTHING = "nothing"
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised whenever the text below changes shape: openings and saves of another one don't fit."""
 
 Records = dict[str, tuple[str, ...]]

@@ -65,7 +65,10 @@ study summit swamp tannery tavern temple terrace theatre thicket tomb tower trai
 turret valley vault veranda vestibule village vineyard wall warehouse waterfall well wharf wood workshop yard
 """.split()
 
-DOORS = "door gate hatch portal grille shutter trapdoor curtain-wall panel barrier postern wicket".split()
+DOORS = """
+airlock archway barrier bulkhead casement curtain-wall door doorway drawbridge flap gate grille hatch hatchway manhole
+panel portal portcullis postern screen shutter skylight stile tollgate trapdoor turnstile wicket
+""".split()
 KEYS = "key key key key key card token seal pass ring".split()
 
 VERBS = """
