@@ -66,6 +66,7 @@ class HintConfig:
     exits: int  # " exits"
     deeds: int  # " Deeds"
     game: int  # " game"
+    arrive: int  # " arrive"
     carry: tuple[int, ...] = ()  # " You carry"
     capitals: tuple[int, ...] = ()  # tokens that begin with a capital: such names take no article
 

@@ -136,9 +136,8 @@ class Threads:
         self._new_line(here + 1)
 
     def _advance_threads(self, token: int) -> None:
-        begins = self._at_start(-2)
         for channel, (start, at, runs) in self._threads.items():
-            tok = self._made.get(channel, self.log.tok)
+            tok, begins = self._made.get(channel, self.log.tok), self._may_begin(channel, -2)
             if (runs or begins) and at < len(tok) and tok[at] == token:
                 self._threads[channel] = (start, at + 1, True)
             elif begins and tok[start] == token:
@@ -146,10 +145,14 @@ class Threads:
             elif runs:
                 self._threads[channel] = (start, start, False)
 
-    def _at_start(self, last: int = -1) -> bool:
-        """Whether a name may begin after the last token, or the one before."""
-        token = self.log.tok[last]
-        return token in self.log.marks or token == self._c.when
+    def _may_begin(self, channel: int, last: int = -1) -> bool:
+        """Whether the channel's source may be copied behind the last token, or the one before: a
+        name where names begin, the beginning of a line where lines do."""
+        c, token = self._c, self.log.tok[last]
+        made = self._made.get(channel)
+        if made and made[-1] in (c.colon, c.newline, c.say):
+            return token == c.newline
+        return token in self.log.marks or token == c.when
 
     def _advance_told(self, token: int) -> None:
         text, i = self._telling.tokens, self._told
@@ -230,13 +233,14 @@ class Threads:
 
     def _end_place(self, value: int) -> None:
         """Where the player is: to be told of, or to be left by a way."""
-        was = self._record.former
         place = tuple(self._item(value))
-        self._went = self._went or (was >= 0 and self._item(was) != [*place])
+        self._went = self._went or self._names.get(PLACE, place) != place
         self._names[PLACE] = place
         self._follow(VALUE, value)
         self._holder = False
-        self._follow_made(KEY, ())
+        arrival = (self._c.when, self._c.arrive, self._c.field, *place, self._c.newline)
+        arrives = self._went and prefix_of(*arrival) in self.log.after.at
+        self._follow_made(KEY, arrival if arrives else ())
         self._follow(PLACE, value)
         if self._names.get(VERB) == (self._c.go,) and not self._went:
             self._follow_made(PLACE, (*place, *self._names.get(NOUN, ()), self._c.colon))
@@ -293,11 +297,11 @@ class Threads:
 
     def _leave_block(self) -> None:
         """What its lines were about doesn't matter any more; where they led to is told."""
-        c, verb = self._c, self._names.get(VERB, ())
+        c = self._c
         self._go_to(-1)
         self._follow_made(KEY, (c.at, c.colon) if self._sent else ())
-        if self._heading[:1] != (c.clock,) and self._heading[: len(verb)] != verb:
-            self._follow_made(KEY, (*self._names.get(PLACE, ()), c.newline))  # on arrival
+        if self._heading[:1] == (c.arrive,):
+            self._follow_made(KEY, (*self._names.get(PLACE, ()), c.newline))
         for channel in (ABOUT, TO):
             self._names.pop(channel, None)
             self._follow_made(channel, ())
@@ -372,12 +376,12 @@ class Threads:
         if self._reading == _PACK:
             return
         tok, n = self.log.tok, len(self.log.tok)
-        begins, item = self._at_start(), self._record.item() if self._record.listing else ()
+        item = self._record.item() if self._record.listing else ()
         for channel, (_, at, runs) in self._threads.items():
             source = self._made.get(channel, tok)
-            if at >= len(source) or channel in self._idle or not (runs or begins):
+            if at >= len(source) or channel in self._idle:
                 continue
-            if channel == DUE and not runs and n != self._line_start:
+            if not runs and not self._may_begin(channel):
                 continue
             if item and self._names.get(channel, item) != item:
                 continue  # a list is added to at its end

@@ -106,6 +106,7 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         exits=single(" exits"),
         deeds=single(" Deeds"),
         game=single(" game"),
+        arrive=single(" arrive"),
         carry=tuple(tokenizer.encode(" You carry")),
         capitals=tuple(
             i for i in range(tokenizer.vocab) if tokenizer.decode([i]).lstrip(" ")[:1].isupper()

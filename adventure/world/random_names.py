@@ -122,7 +122,7 @@ class Names:
 
     def _give(self, name: str) -> bool:
         """Take a name into use if it is free."""
-        if len(name) > _LONGEST or not self._is_free(name.lower()):
+        if len(name) > _LONGEST or name.startswith("say ") or not self._is_free(name.lower()):
             return False
         self._taken.add(name.lower())
         self.given.append(name)
