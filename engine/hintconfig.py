@@ -67,6 +67,8 @@ class HintConfig:
     deeds: int  # " Deeds"
     game: int  # " game"
     arrive: int  # " arrive"
+    light: int  # " light"
+    dark: int  # " dark"
     carry: tuple[int, ...] = ()  # " You carry"
     capitals: tuple[int, ...] = ()  # tokens that begin with a capital: such names take no article
 

@@ -14,6 +14,14 @@ SEED = 7
 """The hash of a line of which nothing has been read."""
 
 
+def prefix_of(*tokens: int) -> int:
+    """The hash of a line of which these tokens have been read."""
+    prefix = SEED
+    for token in tokens:
+        prefix = hash((prefix, token))
+    return prefix
+
+
 class _Index:
     """Hash -> the latest position noted for it; can be copied as it was."""
 
@@ -71,12 +79,33 @@ class HintLog:
                 start = i + 1
         yield start, stop
 
+    def is_line(self, tokens: tuple[int, ...]) -> bool:
+        """Whether a line was read that begins so."""
+        return prefix_of(*tokens) in self.starts.at
+
+    def is_heading(self, line: tuple[int, ...]) -> bool:
+        """Whether `line` is a whole line of the pack, with another after it."""
+        return prefix_of(*line) in self.after.at
+
+    def item(self, start: int) -> list[int]:
+        """The tokens of the list item at `start`."""
+        return self.tok[start : self.delimiter(start)]
+
     def delimiter(self, i: int) -> int:
         """Where the list item at `i` ends; the last token if it doesn't."""
         tok, delims, last = self.tok, self.delims, len(self.tok) - 1
         while i < last and tok[i] not in delims:
             i += 1
         return i
+
+    def items(self, start: int) -> list[list[int]]:
+        """The tokens of each item of the value that begins at `start`."""
+        items = list[list[int]]()
+        while True:
+            items.append(self.item(start))
+            start += len(items[-1]) + 1
+            if start > len(self.tok) or self.tok[start - 1] != self.config.comma:
+                return items
 
     def line_after(self, i: int) -> int:
         """Where the line after that of position `i` begins."""

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Mapping
 
 from engine.hintconfig import ABOUT, NOUN, NOUN2, PLACE, RECORD, SKIP, TO
-from engine.hintlog import SEED, HintLog
+from engine.hintlog import SEED, HintLog, prefix_of
 
 VERB = -1
 """The command's first word: a name like a channel's, but hinted by none."""
@@ -48,8 +48,9 @@ class RecordThreads:
 
     def copy(self, log: HintLog) -> RecordThreads:
         """The same threads over a log that holds the same tokens."""
-        new = RecordThreads(log)
-        new.prefix, new.key_done, new.former = self.prefix, self.key_done, self.former
+        new = object.__new__(RecordThreads)
+        new.log, new.prefix = log, self.prefix
+        new.key_done, new.former = self.key_done, self.former
         new.listing, new.clocks = self.listing, self.clocks
         new._rec, new._skip, new._skip_runs = self._rec, self._skip, self._skip_runs
         return new
@@ -165,11 +166,3 @@ class RecordThreads:
         """RECORD's code inside a value."""
         item = self.item()
         return next((code for channel, code in _FLAGS if item and names.get(channel) == item), 4)
-
-
-def prefix_of(*tokens: int) -> int:
-    """The hash of a line of which these tokens have been read."""
-    prefix = SEED
-    for token in tokens:
-        prefix = hash((prefix, token))
-    return prefix

@@ -1,4 +1,7 @@
-"""Templates of what will be told, and how their marks are filled in. Knows no channel."""
+"""Templates of what will be told: how their marks are filled in, and how they are followed.
+
+Knows no channel.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,17 @@ class Telling:
             else:
                 told.append(token)
         return Telling((*told, c.newline), frozenset(articles))
+
+    def after(self, at: int, token: int) -> int:
+        """Where it goes on after `token` where it had come to `at`; -1: other words were told."""
+        text = self.tokens
+        if not 0 <= at < len(text):
+            return at
+        if text[at] == token:
+            return at + 1
+        if at in self.articles and text[at + 1] == token:
+            return at + 2  # a name that takes no article
+        return -1
 
 
 def _part(log: HintLog, mark: int, start: int, stop: int) -> list[int]:

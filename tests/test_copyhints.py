@@ -38,7 +38,7 @@ from engine.copyhints import (
 WORDS = (
     "\n : , . <|do|> <|say|> <|end|> <|of|> <|when|> if so say At the ( <|noun|> <|noun2|> "
     "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0 nothing off "
-    "go you worn holds exits Deeds game arrive You carry"
+    "go you worn holds exits Deeds game arrive light dark You carry"
 ).split(" ")
 CONFIG = HintConfig(
     **{f.name: i for i, f in enumerate(fields(HintConfig)) if f.type == "int"},
@@ -332,6 +332,22 @@ def test_a_list_is_added_to_at_its_end() -> None:
     assert hints_after(PACK + empty)[NOUN] == ("old", 1)
 
 
+def test_of_a_light_that_is_switched_its_list_is_named() -> None:
+    text = PACK + "fan: Hall, light, off.\n<|do|> on<|of|> fan\nfan: Hall, light, off.\n"
+    assert VALUE not in hints_after(text)
+    assert names(VALUE, text + "fan: Hall, light, on.\n", "Hall holds:")
+    dull = text.replace("light", "switch")
+    assert VALUE not in hints_after(dull + "fan: Hall, switch, on.\n"), "no list says so"
+
+
+def test_in_the_dark_what_gives_light_is_looked_for_first() -> None:
+    text = PACK + "<|do|> go<|of|> north\nAt: Hall, dark.\n"
+    assert hints_after(text + "Hall")[PLACE] == (",", 2)
+    text += "You carry: lamp.\n"
+    assert names(KEY, text, "Hall holds:") and names(PLACE, text, "Hall north:")
+    assert names(PLACE, text + "Hall holds: nothing.\n", "Hall north:")
+
+
 def test_only_a_list_of_clocks_is_one() -> None:
     text = PACK + "Clocks Inn: Far Cellar, bread 0.\n<|do|> look\nAt: Far Cellar.\nClocks Inn:"
     assert hints_after(text)[RECORD] == ("Far", 7)
@@ -411,6 +427,18 @@ def test_who_comes_is_not_told_where_the_block_told_something() -> None:
     assert hints_after(told + "Old Marta: Hall.\n")[TO] == ("Hall", 1), "in another of its parts"
     again = told + "end\nOld Marta: Cellar.\n<|when|> clock<|of|> bread\n" + comes
     assert hints_after(again + "Old Marta: Hall.\n")[TO] == ("Hall", 6), "another block"
+
+
+def test_a_block_lists_what_its_line_is_about() -> None:
+    text = STEP + SECOND + "Old Marta: you.\nYou carry: lamp, old jar, key,"
+    assert hints_after(text)[ABOUT] == ("Old", 1) and NOUN not in hints_after(text)
+    rest = STEP + SECOND + "say\nend\nYou carry: lamp, old jar, key,"
+    assert hints_after(rest)[NOUN] == ("red", 1), "after it, what the command is"
+
+
+def test_a_condition_without_a_subject_is_about_nothing() -> None:
+    text = "<|when|> pull\nif\nend\n<|do|> pull\n<|when|> pull\nif\n"
+    assert ABOUT not in hints_after(PACK + text)
 
 
 def test_where_a_block_sent_the_player_is_told_at_its_end() -> None:

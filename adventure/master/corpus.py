@@ -107,6 +107,8 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         deeds=single(" Deeds"),
         game=single(" game"),
         arrive=single(" arrive"),
+        light=single(" light"),
+        dark=single(" dark"),
         carry=tuple(tokenizer.encode(" You carry")),
         capitals=tuple(
             i for i in range(tokenizer.vocab) if tokenizer.decode([i]).lstrip(" ")[:1].isupper()
