@@ -128,9 +128,9 @@ class Finished:
                 continue
             if made == self._list_of([*sources.names.get(PLACE, ())]):
                 codes[row + channel] = 6
-        if codes[row + VALUE] not in (1, 3) or sources.made(VALUE) or key_done:
+        if sources.made(VALUE) or key_done:
             return
-        if self._holder:
-            codes[row + VALUE] = 5
-        else:  # no line begins with it
+        if not self._holder:  # no line begins with it
             ids[row + VALUE] = codes[row + VALUE] = 0
+        elif codes[row + VALUE] in (1, 3):
+            codes[row + VALUE] = 5

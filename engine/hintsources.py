@@ -93,14 +93,8 @@ class Sources:
 
     # -- the hints -------------------------------------------------------------------------------
 
-    def hints(
-        self, ids: array[int], codes: array[int], row: int, record: int, item: tuple[int, ...]
-    ) -> None:
-        """Write every source's hint from `row` on.
-
-        record: the token that RECORD names, -1 if none; item: the list item ahead, () where any
-        name may follow.
-        """
+    def hints(self, ids: array[int], codes: array[int], row: int, record: int) -> None:
+        """Write every source's hint from `row` on; record: the token of RECORD's, -1 if none."""
         tok = self.log.tok
         for channel, (_, at, runs) in self._threads.items():
             source = self._made.get(channel, tok)
@@ -108,7 +102,5 @@ class Sources:
                 continue
             if not runs and not self._may_begin(channel):
                 continue
-            if item and self.names.get(channel, item) != item:
-                continue  # a list is added to at its end
             token = ids[row + channel] = source[at]
             codes[row + channel] = (2 if runs else 1) + (2 if token == record else 0)

@@ -176,8 +176,8 @@ class Threads:
         if self._reading == _PACK:
             return
         key_done = self._record.key_done
-        item = self._record.item() if self._record.listing else ()
-        self._sources.hints(ids, codes, row, record, item)
+        if not (self._record.listing and self._record.item()):  # a list is added to at its end
+            self._sources.hints(ids, codes, row, record)
         self._finished.mark(ids, codes, row, self._block.told, key_done)
         self._block.hints(ids, codes, row, record)
         if record >= 0 and not key_done and self._in_a_name(ids, codes, row):

@@ -48,7 +48,7 @@ vase veil vest vial violin wagon wand wheel whip whistle wig windlass wrench wre
 """.split()
 
 PLACES = """
-abbey alcove alley annex apiary aqueduct arbour arcade arch archive arena armoury atrium attic balcony ballroom
+abbey alcove alley annex apiary aqueduct arbour arcade arch archive arena armoury atelier atoll atrium attic balcony ballroom
 barn barracks basement bastion bathhouse battlement bay bazaar beach belfry bluff boathouse bog bower bridge
 burrow cabin canal canyon castle catacomb causeway cave cavern cell cellar chamber chapel chasm church clearing
 cliff cloister closet coast conservatory copse corner corridor cottage courtyard cove crag crater creek crevice
@@ -135,7 +135,7 @@ duchess elder farmer ferryman fiddler fisher gardener ghost giant guard guide he
 inspector jailer jester judge keeper king knight lady landlord maid mason mayor merchant miller
 miner monk nun nurse painter pedlar pilot piper poet porter priest prince queen ranger sailor
 scholar sexton shepherd singer smith soldier squire stranger student tailor teacher thief tinker
-uncle vicar warden watchman weaver widow witch wizard
+uncle vicar warden watchman weaver widow witch wizard youth
 """.split()
 
 SHAPES = """
