@@ -9,15 +9,16 @@ from typing import cast
 
 import pytest
 import torch
-from test_tune import small_tokenizer
+from test_tune import killed_at, small_tokenizer
 
 from adventure.errors import TrainError, UserError
-from adventure.master import ablation, ablation_arms, ablation_judge, training, tune, tune_options
+from adventure.master import ablation, ablation_arms, ablation_judge, tune, tune_options
 from adventure.master.ablation_arms import ARMS, Arm, chosen
 from adventure.master.ablation_options import add_arguments
 from adventure.master.chains import Chain
 from adventure.master.corpus import Group, hint_config
 from adventure.master.starting import first_network, fresh_network
+from adventure.master.tune_checks import check
 from adventure.master.tune_options import Plan
 from adventure.world.prompt import DO, MEMORY, SAY
 from engine.attention import AttentionNetwork
@@ -66,7 +67,7 @@ def plan_of(arm: Arm, tmp_path: Path, master: Path) -> Plan:
     """What `adventure tune` is asked for."""
     args = arguments(tmp_path, master)
     settings = ablation._settings(arm, 1, tmp_path / arm.name, args, 5000)
-    tune._check(settings)
+    check(settings)
     (tmp_path / arm.name).mkdir()
     return tune._new_plan(settings, tmp_path / arm.name)
 
@@ -250,26 +251,12 @@ def test_controls_take_away_what_they_name() -> None:
     assert not any(used(arm, None).words for arm in TRAINED if not arm.words)
 
 
-def test_a_killed_arm_goes_on_to_the_same_weights(
-    tmp_path: Path, master: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_arm_goes_on_to_the_same_weights(tmp_path: Path, master: Path) -> None:
     """The rate follows the tokens seen, which a checkpoint has."""
     options = ("--only", "no-records", "--tokens", "12000")
     assert ablation.run(arguments(tmp_path / "a", master, *options)) == 0
-
-    class Killed(BaseException):
-        """Ends a run as SIGKILL does."""
-
-    update = training.Trainer.update
-
-    def mortal(self: training.Trainer, losses: object) -> tuple[float, float]:
-        if self.step == 1:
-            raise Killed
-        return update(self, losses)  # type: ignore[arg-type]
-
     killed = arguments(tmp_path / "b", master, *options)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training.Trainer, "update", mortal)
+    with killed_at(1):
         ablation.run(killed)
     with pytest.raises(TrainError, match=r"was begun with --tokens 12000 and now it is 5000; choo"):
         ablation.run(arguments(tmp_path / "b", master, *options[:-1], "5000"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fakes import COTTAGE, SOLUTION, FakeGameMaster, new_session, say
 
-from adventure import __version__, cli
+from adventure import __version__, cli, folders, play_command
 from adventure.play import screen as screens
 from adventure.play import ui
 from adventure.play.saves import autosave_name, list_saves
@@ -65,12 +65,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADVENTURE_SAVES", str(tmp_path / "saves"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "DEFAULT_WORLD", "cottage")
+    monkeypatch.setattr(play_command, "DEFAULT_WORLD", "cottage")
 
     def load_master(world: World, path: Path | None) -> Any:
         return FakeGameMaster(world, moody=True), str(path or "weights"), "tokenizer-hash"
 
-    monkeypatch.setattr(cli, "load_master", load_master)
+    monkeypatch.setattr(play_command, "load_master", load_master)
 
     def runs(*arguments: str, typed: str = "", terminal: bool = False) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", (Terminal if terminal else io.StringIO)(typed))
@@ -358,17 +358,17 @@ def test_bench_prints_one_json_object(
 
 def test_where_saves_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ADVENTURE_SAVES", raising=False)
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "src" / "adventure" / "cli.py"))
+    monkeypatch.setattr(folders, "__file__", str(tmp_path / "src" / "adventure" / "folders.py"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert cli.saves_folder() == tmp_path / "data" / "adventure-rwkv" / "saves"
+    assert folders.saves_folder() == tmp_path / "data" / "adventure-rwkv" / "saves"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")  # such values are to be passed over
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cli.saves_folder() == tmp_path / ".local" / "share" / "adventure-rwkv" / "saves"
+    assert folders.saves_folder() == tmp_path / ".local" / "share" / "adventure-rwkv" / "saves"
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "pyproject.toml").touch()
-    assert cli.saves_folder() == tmp_path / "src" / "saves"
+    assert folders.saves_folder() == tmp_path / "src" / "saves"
     monkeypatch.setenv("ADVENTURE_SAVES", "/elsewhere")
-    assert cli.saves_folder() == Path("/elsewhere")
+    assert folders.saves_folder() == Path("/elsewhere")
 
 
 def test_a_reader_that_goes_away_leaves_no_traceback(tmp_path: Path) -> None:

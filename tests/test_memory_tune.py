@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_tune import arguments, learned, small_worlds, tuned
+from test_tune import arguments, killed_at, learned, small_worlds, tuned
 
 from adventure.errors import TrainError
 from adventure.master import training, tune
@@ -63,26 +63,12 @@ def test_every_second_world_has_chains_of_each_kind_of_words(master: Path) -> No
     assert (again.segments[1].tokens == begun[1].segments[1].tokens).all()
 
 
-def test_a_killed_run_with_chains_goes_on_to_the_same_bits(
-    tmp_path: Path, master: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_with_chains_goes_on_to_the_same_bits(tmp_path: Path, master: Path) -> None:
     options = ("--init", str(master), "--memory", "fsq", "--gate", "elephant", "--pause", "1")
     options = (*options, "--slots", "3", "--chain", "3", "--steps", "5", "--save-every", "2")
     straight, killed = tmp_path / "straight" / "run", tmp_path / "killed" / "run"
     tuned(straight, *options)
-
-    class Killed(BaseException):
-        """Ends a run as SIGKILL does: nothing is saved on the way out."""
-
-    update = training.Trainer.update
-
-    def mortal(self: training.Trainer, losses: object) -> tuple[float, float]:
-        if self.step == 3:
-            raise Killed
-        return update(self, losses)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training.Trainer, "update", mortal)
+    with killed_at(3):
         tuned(killed, *options)
     tuned(killed, "--resume", "--save-every", "2")
     one, other = learned(straight), learned(killed)

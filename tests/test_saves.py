@@ -55,11 +55,11 @@ from adventure.play.saves import (
     prove_saves,
     read_saved,
     save_path,
-    write_file,
 )
 from adventure.play.screen import PlainScreen
 from adventure.play.session import Session
 from adventure.play.transcript import PlayedTurn
+from adventure.play.wholefile import write_file
 from adventure.world.prompt import PROTOCOL, SPECIALS, pack_text
 from engine.rwkv.state import State
 from engine.tokenizer import train_tokenizer
@@ -424,7 +424,7 @@ def test_there_is_an_autosave_at_every_moment(
 
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: Path("/no/such/file").stat())
-    monkeypatch.setattr("adventure.play.saves._write_through", die)
+    monkeypatch.setattr("adventure.play.wholefile._write_through", die)
     with pytest.raises(SystemExit):
         list(new_console(tmp_path, autosave=True).play("look"))
     name = autosave_name("cottage", "weights-hash")
@@ -822,13 +822,13 @@ def test_it_is_said_where_undo_goes_less_far_than_it_did(
 )
 def test_a_forged_path_is_refused(path: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     game = told_by_a_network()
-    monkeypatch.setattr(savefile, "_paths", lambda master, past: [path] * len(past))
+    monkeypatch.setattr(savefile, "_paths", lambda _, past, parts: [path] * len(past))
     with pytest.raises(SaveError, match="is damaged"):
         savefile.unpack_game(packed(game, True), game, identity(cottage()), "x")
 
 
 def test_a_path_that_leads_elsewhere_is_not_gone_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
     game, path = told_by_a_network(), torch.tensor([5], dtype=torch.int32)
-    monkeypatch.setattr(savefile, "_paths", lambda master, past: [path] * len(past))
+    monkeypatch.setattr(savefile, "_paths", lambda _, past, parts: [path] * len(past))
     found = savefile.unpack_game(packed(game, True), game, identity(cottage()), "x")
     assert not found.past and found.now.turns == 3

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import tiny_model, tiny_tokens
+from tiny import HINTS, tiny_model, tiny_tokens
 from torch import Tensor
 
 from engine import Snapshot
+from engine.copyhints import CopyHints
 from engine.errors import SnapshotError
 from engine.generate import decode, prefill
 from engine.sampler import make_sampler
@@ -59,6 +61,32 @@ def test_going_on_is_the_same_to_the_bit(tmp_path: Path) -> None:
     assert torch.equal(written[0][1], written[1][1])
 
 
+def test_copy_hints_are_read_on_from_what_has_read_their_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = a_snapshot().to_tensors()
+    tokens = parts[0]["hints.0"].tolist()
+    others = replace(HINTS, colon=HINTS.newline, newline=HINTS.colon)
+    first, strange, longer, foreign = (
+        CopyHints.start(config).read(read)[2]
+        for config, read in (
+            *((HINTS, tokens[:25]), (HINTS, [*tokens[:24], 60]), (HINTS, [*tokens, 1])),
+            (others, tokens[:25]),
+        )
+    )
+
+    def hints_after(begun: CopyHints | None) -> list[list[list[int]]]:
+        state = Snapshot.from_tensors(*parts, begun).state
+        assert state.hints is not None and state.hints[0].tokens == tuple(tokens)
+        ids, codes, _ = state.hints[0].read(tokens)
+        return [ids.tolist(), codes.tolist()]
+
+    wanted = hints_after(None)
+    assert [hints_after(begun) for begun in (first, strange, longer, foreign)] == [wanted] * 4
+    monkeypatch.setattr(CopyHints, "start", None)  # nobody begins at the beginning
+    assert hints_after(first) == wanted
+
+
 def test_taking_a_snapshot_apart_shares_nothing_with_what_goes_on() -> None:
     snapshot = a_snapshot()
     tensors, _ = snapshot.to_tensors()
@@ -94,3 +122,16 @@ def test_parts_that_do_not_fit(change: Any, said: str) -> None:
     with pytest.raises(SnapshotError) as caught:
         Snapshot.from_tensors(tensors, meta)
     assert said in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_a_snapshot_of_another_version_is_not_called_damaged() -> None:
+    tensors, meta = a_snapshot().to_tensors()
+    own = json.loads(HINTS.to_metadata()["hints"])
+    lacking = {name: own[name] for name in own if name != "off"}
+    for which, names in {"an earlier": lacking, "a later": own | {"spoons": [3]}}.items():
+        with pytest.raises(SnapshotError) as caught:
+            Snapshot.from_tensors(tensors, meta | {"hints": {"hints": json.dumps(names)}})
+        assert str(caught.value) == (
+            f"The snapshot was written by {which} version of this program, whose copy hints are "
+            "others; use the version that wrote it."
+        )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +79,25 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "master.safetensors"
 
 
+class Killed(BaseException):
+    """Ends a run as SIGKILL does: nothing is saved on the way out."""
+
+
+@contextlib.contextmanager
+def killed_at(step: int) -> Iterator[None]:
+    """A run inside is killed after that step, and an error if it never comes there."""
+    update = training.Trainer.update
+
+    def mortal(self: training.Trainer, losses: object) -> tuple[float, float]:
+        if self.step == step:
+            raise Killed
+        return update(self, losses)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training.Trainer, "update", mortal)
+        yield
+
+
 # -- killed, stopped, resumed ---------------------------------------------------------------------
 
 
@@ -137,20 +159,8 @@ def test_a_run_that_is_killed_at_any_moment_ends_in_the_same_bits(
     assert process.returncode == -signal.SIGKILL
     first = learned(killed)["step"]
     assert 3 <= first <= 12
-
-    class Killed(BaseException):
-        """Ends a run as SIGKILL does: nothing is saved on the way out."""
-
-    update = training.Trainer.update
-
-    def mortal(self: training.Trainer, losses: object) -> tuple[float, float]:
-        if self.step == 7:
-            raise Killed
-        return update(self, losses)  # type: ignore[arg-type]
-
     if first < 7:
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(training.Trainer, "update", mortal)
+        with killed_at(7):
             tuned(killed, "--resume", "--save-every", "3")
     tuned(killed, "--resume", "--save-every", "3")
     one, other = learned(straight), learned(killed)
@@ -247,11 +257,28 @@ def test_a_run_from_the_command_line_stops_and_goes_on(tmp_path: Path) -> None:
     assert [(step, s.what, s.exact) for step, _, s in run.scores] == [(2, "validation", 0)]
     assert run.about["tokens"] == run.steps[-1].tokens > run.steps[0].tokens > 0
     (out / "run.pt").write_bytes(b"half")
-    with pytest.raises(TrainError, match=r"run\.pt is damaged"):
+    with pytest.raises(TrainError, match=r"run\.pt is damaged, or of another version"):
         tuned(out, "--resume")
     (out / "plan.json").write_text('{"spoons": 3}')
-    with pytest.raises(TrainError, match=r"plan\.json is damaged"):
+    with pytest.raises(TrainError, match="begun by another version, which knows of 'spoons'; go"):
         tuned(out, "--resume")
+    for text in ("{", "3", "null"):
+        (out / "plan.json").write_text(text)
+        with pytest.raises(TrainError, match=r"plan\.json is damaged"):
+            tuned(out, "--resume")
+
+
+def test_the_log_says_how_far_a_run_is_in_what_it_is_as_long_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SHOWN", 1)
+    by_steps = tuned(tmp_path / "a" / "run", "--steps", "2")
+    assert re.findall(r"] (step .*) loss", by_steps) == ["step 1/2", "step 2/2"]
+    by_tokens = tuned(tmp_path / "b" / "run", "--tokens", "9000")
+    rows = runs.read_run(tmp_path / "b" / "runs.db", 1).steps
+    assert len(rows) > 1 and rows[-1].tokens > 9000  # a run ends with a whole step, at 100%
+    shares = [f"step {s.step}, {min(s.tokens, 9000) / 90:.1f}% of its tokens," for s in rows]
+    assert re.findall(r"] (step .*) loss", by_tokens) == shares
 
 
 def test_a_file_of_runs_that_breaks_ends_no_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from adventure import cli
+from adventure import cli, play_command
 from adventure.author.import_game import toml
 from adventure.play import ui
 from adventure.play.carry import carried_over, parts_changed
@@ -381,7 +381,9 @@ def test_a_prompt_that_waits_is_left_when_something_stirs(monkeypatch: pytest.Mo
 def test_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     author = Author(tmp_path)
     monkeypatch.setenv("ADVENTURE_SAVES", str(tmp_path / "saves"))
-    monkeypatch.setattr(cli, "load_master", lambda world, _: (FakeGameMaster(world), "w", "t"))
+    monkeypatch.setattr(
+        play_command, "load_master", lambda world, _: (FakeGameMaster(world), "w", "t")
+    )
     monkeypatch.setattr("adventure.master.opening.use_packed_opening", lambda *_: False)
     seen: list[Watch] = []
     tell_news = Watch.news

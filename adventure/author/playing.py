@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from adventure.author.regtest import Script, Step
 from adventure.referee.master import RefereeMaster
-from adventure.referee.rules import play
-from adventure.referee.turn import Choose
+from adventure.referee.rules import Choose, play
 from adventure.world.prompt import PROTOCOL, Records, shown
 
 if TYPE_CHECKING:

@@ -6,11 +6,8 @@ is a new value; the one before stays as it was, which is what makes undo and pro
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from adventure.master import SHIPPED
+from adventure.master.cache import read_position, write_position
 from adventure.master.paths import followed, path_from
 from adventure.master.position import Position, TurnStart, from_parts, to_parts
 from adventure.master.segments import MemoryUse, first_memory, next_segments
@@ -38,7 +36,6 @@ from adventure.world.prompt import (
 )
 from engine.checkpoint import load_model
 from engine.draft import rest_of, write_drafted
-from engine.errors import SnapshotError
 from engine.generate import decode_batch, prefill, prefill_rows
 from engine.rwkv.network import Network
 from engine.rwkv.state import State
@@ -107,7 +104,7 @@ class GameMaster:
             cached = None
             if cache_dir and self.weights:
                 cached = cache_dir / f"{self.opening_hash}.opening"
-            made = self._read_opening(cached) if cached else None
+            made = read_position(cached, self.position_from_parts) if cached else None
             if made is None:
                 tokens = torch.tensor([self.tokenizer.encode(self.prompt)])
                 logits, state = prefill(
@@ -116,7 +113,7 @@ class GameMaster:
                 memory = first_memory(self.model, self.memory)
                 made = Position(state, logits[0], initial_records(self.world), memory=memory)
                 if cached:
-                    self._write_opening(cached, made)
+                    write_position(cached, *self.position_to_file_parts(made))
             self._opening = made
         return self._opening
 
@@ -135,32 +132,6 @@ class GameMaster:
         """Take an opening that was made elsewhere, by these weights and from this text."""
         memory = first_memory(self.model, self.memory)
         self._opening = dataclasses.replace(opening, memory=memory)
-
-    def _read_opening(self, file: Path) -> Position | None:
-        """A cache that can't be used, for whatever reason, is as good as none: it is made anew."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(file, "pt") as opened:
-                meta = json.loads((opened.metadata() or {})["meta"])
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            return self.position_from_parts(tensors, meta)
-        except (OSError, SafetensorError, KeyError, ValueError, SnapshotError):
-            return None
-
-    def _write_opening(self, file: Path, position: Position) -> None:
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        tensors, meta = self.position_to_file_parts(position)
-        temporary = file.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, temporary, {"meta": json.dumps(meta)})
-            temporary.replace(file)
-        except (OSError, SafetensorError):  # a full disk only costs time at the next start
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -266,7 +237,8 @@ class GameMaster:
         self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
     ) -> Position:
         """Rebuild a position. Raises SnapshotError where the parts don't fit this network."""
-        return from_parts(tensors, meta, self.model, self.memory.latent_of(self.model))
+        latent = self.memory.latent_of(self.model)
+        return from_parts(tensors, meta, self.model, latent, self._opening)
 
     def path_to(self, position: Position) -> Tensor | None:
         """The tokens (T,) that lead to it from the opening; None where it doesn't begin there."""

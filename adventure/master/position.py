@@ -86,12 +86,15 @@ def from_parts(
     meta: Mapping[str, Any],
     model: Network,
     latent: LatentMemory | None,
+    opening: Position | None = None,
 ) -> Position:
     """Rebuild a position of `model`, with its memory where `latent` is given.
 
+    opening: the world's, where there is one: what its copy hints have read isn't read again.
     Raises SnapshotError where the parts don't fit this network.
     """
-    snapshot = Snapshot.from_tensors(tensors, meta)
+    begun = opening.state.hints[0] if opening and opening.state.hints else None
+    snapshot = Snapshot.from_tensors(tensors, meta, begun)
     wanted = model.initial_state(1)
     shapes = {name: t.shape for name, t in wanted.tensors.items()}
     found = {name: t.shape for name, t in snapshot.state.tensors.items()}

@@ -18,7 +18,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from types import FrameType
 from typing import cast
 
 import numpy as np
@@ -29,17 +28,15 @@ from adventure.errors import TrainError, UserError
 from adventure.master import runs
 from adventure.master.chains import Batch, Chain, chain_loss
 from adventure.master.corpus import Group, Sample
-from adventure.master.recall import recall_batch
+from adventure.master.recall import SHOWN, warm_up
 from adventure.master.starting import export, first_network, hints_of_vocabulary, plain
+from adventure.master.stop import Stop
 from adventure.master.tune_options import Plan
 from adventure.master.validation import row_of, validate
-from engine.copyhints import CHANNELS
 from engine.rwkv.hints import Hints
 from engine.segments import Latent, Start
 from engine.tokenizer import Tokenizer
 from engine.train import Schedule, Trainer, masked_loss, read_opening
-
-SHOWN = 20  # steps between two lines of the log
 
 
 class Corpus(ABC):
@@ -52,29 +49,6 @@ class Corpus(ABC):
     @abstractmethod
     def held_out(self) -> Iterable[Group]:
         """Groups to validate with, of a segment each."""
-
-
-class _Stop:
-    """Whether SIGTERM or SIGINT asked for an end; a second one ends the program as ever."""
-
-    signal = 0
-
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        kinds = (signal.SIGTERM, signal.SIGINT)
-        before = {kind: signal.getsignal(kind) for kind in kinds}
-
-        def stop(kind: int, frame: FrameType | None) -> None:
-            self.signal = kind
-            signal.signal(kind, before[signal.Signals(kind)])
-
-        for kind in kinds:
-            signal.signal(kind, stop)
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
 
 
 class Training:
@@ -93,7 +67,7 @@ class Training:
         self.seen, self.smooth = 0, 0.0
         self.began = self.saved_at = time.time()
         self.saved_step = -1  # none yet
-        self.stop = _Stop()
+        self.stop = Stop()
         self.db = Path(args.db) if args.db else out.resolve().parent / "runs.db"
         self.steps: list[runs.Step] = []  # not in the file of runs yet
 
@@ -108,7 +82,7 @@ class Training:
                 self._resume()
             else:
                 if self.plan.recall and not self.plan.init:
-                    self._warm_up()
+                    warm_up(self.model, self.plan, self._say, self.stop)
                     self.trainer = self._trainer()  # its average begins here
                 if self.stop.signal:
                     self._say("stopped in the warm-up; --resume begins anew")
@@ -132,7 +106,9 @@ class Training:
             extra = self.trainer.load(file)
             self.seen, self.smooth = int(str(extra["tokens"])), float(str(extra["smooth"]))
         except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError, EOFError) as error:
-            raise TrainError(f"{file} is damaged; begin a new run with --out.") from error
+            raise TrainError(
+                f"{file} is damaged, or of another version; begin a new run with --out."
+            ) from error
         self.saved_step = self.trainer.step
         self._say(f"resumed at step {self.trainer.step}, {self.seen:,} tokens seen")
 
@@ -170,28 +146,15 @@ class Training:
         """The share of its tokens that a run has had, where they are what it is as long as."""
         return self.seen / self.plan.tokens if self.plan.tokens else None
 
+    def _reached(self) -> str:
+        """How far the run is, in what it is as long as."""
+        step, done = self.trainer.step, self._done()
+        if done is None:
+            return f"step {step}/{self.plan.steps}"
+        return f"step {step}, {min(1.0, done):.1%} of its tokens,"
+
     def _rate(self) -> float:
         return self.trainer.schedule.rate(self.trainer.step, self._done())
-
-    # -- recall warm-up --------------------------------------------------------------------------
-
-    def _warm_up(self) -> None:
-        """Key -> value recall without hints, on a vocabulary that grows as it is learned."""
-        generator = torch.Generator().manual_seed(self.plan.seed)
-        trainer = Trainer(self.model, Schedule(self.plan.recall, 3e-3, warmup=20, decay=0.01))
-        size, smooth = 24.0, 0.0
-        for step in range(self.plan.recall):
-            tokens, said = recall_batch(int(size), self.tokenizer.vocab, 24, generator)
-            none = torch.zeros((*tokens.shape, CHANNELS), dtype=torch.int64)
-            hints = (none, none) if self.plan.hints else None
-            loss, right = trainer.update([partial(masked_loss, self.model, tokens, said, hints)])
-            smooth = 0.8 * smooth + 0.2 * right
-            if smooth > 0.85:
-                size, smooth = size * 1.6, 0.5
-            if step % SHOWN == 0:
-                self._say(f"recall {step}: loss {loss:.3f} right {right:.3f} words {int(size)}")
-            if size > self.tokenizer.vocab / 2 or self.stop.signal:
-                break
 
     # -- transcripts -----------------------------------------------------------------------------
 
@@ -209,8 +172,8 @@ class Training:
                     speed = (self.seen - before) / (time.time() - since)
                     since, before = time.time(), self.seen
                     self._say(
-                        f"step {step}/{self.plan.steps} loss {loss:.4f} tokens right "
-                        f"{self.smooth:.4f} {speed:,.0f} tokens/s seen {self.seen:,}"
+                        f"{self._reached()} loss {loss:.4f} tokens right {self.smooth:.4f} "
+                        f"{speed:,.0f} tokens/s seen {self.seen:,}"
                     )
                     self._record()
                 if step % self.args.save_every == 0:

@@ -29,13 +29,13 @@ from adventure.master.chains import Batch, Chain, Words, make_chain
 from adventure.master.corpus import (
     Group,
     Kind,
-    authored,
     corpus_tokenizer,
     hint_config,
     make_group,
 )
 from adventure.master.starting import check_marks
 from adventure.master.training import Corpus, Training
+from adventure.master.tune_checks import check
 from adventure.master.tune_options import Plan
 from adventure.world.generate import MOST_ROOMS
 from engine.adapters import merge_part
@@ -47,7 +47,6 @@ LONGEST = 1600  # tokens of a segment, usually
 SIZES = ((3, 4), (4, 6), (6, 9), (8, 12), (12, 20), (20, MOST_ROOMS))
 WEIGHTS = (21.5, 21.5, 21.5, 21.5, 10, 4)
 """Room counts, and how many in a hundred worlds have them."""
-SHORTEST = 100  # tokens of a segment: a turn at least
 AHEAD = 8  # batches made before they are needed, at least
 VALIDATION_SEED = 999_983  # of worlds that no run trains on
 VALIDATED = 24  # worlds
@@ -55,7 +54,7 @@ VALIDATED = 24  # worlds
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run ended or its time is up. Raises TrainError on the user's mistakes."""
-    _check(args)
+    check(args)
     torch.set_num_threads(args.threads)
     if args.merge:
         return _merge(args)
@@ -68,74 +67,6 @@ def run(args: argparse.Namespace) -> int:
         raise TrainError(f"Can't make the folder {out}: {error.strerror}.") from error
     file = str(out / "tokenizer.json")
     return Training(plan, out, args, _Worlds(file, plan, args.workers)).go()
-
-
-def _check(args: argparse.Namespace) -> None:
-    ones = dict.fromkeys("layers worlds segments threads workers rank save_every".split(), 1)
-    for name, bound in {**ones, "width": 64, "vocab": 512}.items():
-        if getattr(args, name) < bound:
-            option = name.replace("_", "-")
-            raise TrainError(f"--{option} is {getattr(args, name)}; it must be at least {bound}.")
-    if args.width % 64:
-        raise TrainError(f"--width is {args.width}; it must be a multiple of 64.")
-    if not 0 < args.peak < 1:
-        raise TrainError(f"--peak is {args.peak}; it must be above 0 and below 1.")
-    least = dict.fromkeys("pause chain depth recall minutes save_minutes".split(), 0)
-    for name, bound in {"slots": 1, **least}.items():
-        if not getattr(args, name) >= bound:  # no number isn't, either
-            option = name.replace("_", "-")
-            raise TrainError(f"--{option} is {getattr(args, name)}; it must be at least {bound}.")
-    _check_memory(args)
-    if not 0 <= args.ema < 1:
-        raise TrainError(f"--ema is {args.ema}; it must be 0 or above, and below 1.")
-    if args.steps is not None and args.steps < 1:
-        raise TrainError(f"--steps is {args.steps}; it must be at least 1.")
-    _check_corpus(args)
-    if (args.learn != "all" or args.merge) and not (args.init or args.resume):
-        raise TrainError("--learn and --merge need --init: the checkpoint that they are for.")
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise TrainError("--device is cuda, but torch finds no GPU here; leave it out.")
-    for pack in args.packs:
-        authored(pack)  # before anything is learned, not after
-
-
-def _check_corpus(args: argparse.Namespace) -> None:
-    if args.tokens is not None and args.tokens < 0:
-        raise TrainError(f"--tokens is {args.tokens}; it must be at least 0.")
-    if args.tokens and args.steps and not args.resume:
-        raise TrainError("--steps and --tokens both say where a run ends; leave out one of them.")
-    if args.longest and args.longest < SHORTEST:
-        raise TrainError(f"--longest is {args.longest}; it must be at least {SHORTEST}.")
-    if args.rooms and not 2 <= args.rooms[0] <= args.rooms[1] <= MOST_ROOMS:
-        least, most = args.rooms
-        raise TrainError(
-            f"--rooms is {least} {most}; it must be two numbers from 2 to {MOST_ROOMS}, the "
-            "least first."
-        )
-    if not args.records and args.chain:
-        raise TrainError("--no-records has no segments for --chain; leave one of them out.")
-    if args.simple and args.packs:
-        raise TrainError("--simple is for random worlds; leave it out, or --packs.")
-    if args.init and (args.core != Plan.core or args.tokenizer):
-        raise TrainError("--core and --tokenizer are for a fresh network; leave out --init.")
-
-
-def _check_memory(args: argparse.Namespace) -> None:
-    """What only a memory or a chain would heed is refused without one."""
-    if args.chain == 1:
-        raise TrainError("--chain is 1; it must be 0, or at least 2 segments.")
-    if args.depth == 1:  # what is written in a segment is judged by the next one
-        raise TrainError("--depth is 1; it must be 0, or at least 2 segments.")
-    if args.resume:
-        return
-    if args.learn == "memory" and not args.chain:
-        raise TrainError("--learn memory needs --chain: the segments that a memory is between.")
-    heeded = {"memory": "slots gate formula pause", "chain": "depth words start whole_games"}
-    for needed, names in heeded.items():
-        for name in names.split():
-            if not getattr(args, needed) and getattr(args, name) != getattr(Plan, name):
-                option = name.replace("_", "-")
-                raise TrainError(f"--{option} needs --{needed}; add it, or leave --{option} out.")
 
 
 def _merge(args: argparse.Namespace) -> int:
@@ -183,7 +114,13 @@ def _resumed_plan(args: argparse.Namespace, out: Path) -> Plan:
     if not file.is_file():
         raise TrainError(f"There is no run to resume in {out}; leave out --resume to begin one.")
     try:
-        plan = Plan(**json.loads(file.read_text()))
+        told = dict(json.loads(file.read_text()))
+        if unknown := sorted(set(told) - {f.name for f in fields(Plan)}):
+            raise TrainError(
+                f"The run in {out} was begun by another version, which knows of {unknown[0]!r}; go "
+                "on with that version, or begin a new run with --out."
+            )
+        plan = Plan(**told)
     except (TypeError, ValueError) as error:
         raise TrainError(f"{file} is damaged ({error}); begin a new run with --out.") from error
     if args.tokens is not None and args.tokens != plan.tokens:

@@ -1,5 +1,5 @@
 """The one object a terminal talks to: a session with its saves, and what the program itself does
-when it is told SAVE, UNDO, HINT and so on. That takes no game time; knows no network.
+when it is told SAVE, UNDO, QUIT and so on. That takes no game time; knows no network.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from io import SEEK_END, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adventure import __version__
 from adventure.errors import SaveError
+from adventure.play.informing import INFORMING
 from adventure.play.keeping import Keeping
-from adventure.play.meta import HELP, META_VERBS, credits_of, read_meta
+from adventure.play.meta import META_VERBS, read_meta
 from adventure.play.named import Named
 from adventure.play.screen import PlainScreen
 from adventure.play.transcript import Said, TranscriptFile, clean, note
@@ -146,6 +146,8 @@ class Console:
                 return note("The game goes on.")
         meta = read_meta(command)
         if meta is not None:
+            if inform := INFORMING.get(meta.verb):
+                return inform(self.session, self.saves.identity)
             try:
                 return getattr(self, f"_do_{meta.verb}")(meta.argument)
             except SaveError as error:
@@ -251,36 +253,6 @@ class Console:
     def _do_ask(self, question: str) -> Iterable[Said]:
         return self.session.ask(question)
 
-    def _do_help(self, _: str) -> Iterator[Said]:
-        for heading, text in HELP:
-            yield Said("heading", heading)
-            yield from note(text)
-
-    def _do_about(self, _: str) -> Iterator[Said]:
-        world = self.session.world
-        yield Said("heading", clean(world.title))
-        for text in credits_of(world):
-            yield from note(clean(text))
-
-    def _do_hint(self, _: str) -> Iterable[Said]:
-        session = self.session
-        hint, there = session.hint(), len(session.world.hints)
-        if not there:
-            return note("There are no hints for this world.")
-        if not hint:
-            return note("There are no further hints. (HINTS repeats those you have had.)")
-        more = " (HINT again gives the next one.)" if session.hints < there else ""
-        return note(f"Hint {session.hints} of {there}: {clean(hint)}{more}")
-
-    def _do_hints(self, _: str) -> Iterable[Said]:
-        given = self.session.world.hints[: self.session.hints]
-        if not given:
-            return note("You have had no hints yet. (HINT gives the first one.)")
-        return [Said("note", f"Hint {n}: {clean(hint)}") for n, hint in enumerate(given, 1)]
-
-    def _do_score(self, _: str) -> Iterable[Said] | None:
-        return note(self.session.tally) if self.session.over else None
-
     def _do_transcript(self, argument: str) -> Iterable[Said]:
         first, _, rest = argument.partition(" ")
         if first.lower() == "off":
@@ -303,10 +275,4 @@ class Console:
         self.show_records = argument.lower() == "on" if argument else not self.show_records
         return note(
             f"[The game master's records are {'shown' if self.show_records else 'hidden'}.]"
-        )
-
-    def _do_version(self, _: str) -> Iterable[Said]:
-        world, weights = self.saves.identity.title, self.saves.identity.weights
-        return note(
-            f"adventure {__version__}, playing {clean(world)} with the game master {weights[:8]}."
         )

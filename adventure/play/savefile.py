@@ -56,10 +56,12 @@ def pack_game(
     kept = min(undo, undo_bytes // max(1, game.now.position.state.nbytes), len(game.past))
     shelf = _Shelf()
     moments = []
-    past = game.past[len(game.past) - kept :]
-    paths = _paths(session.master, past) if small else [None] * len(past)
-    for moment, path in zip((game.now, *past), (None, *paths), strict=True):
-        tensors, meta = session.master.position_to_file_parts(moment.position)
+    kept_moments = (game.now, *game.past[len(game.past) - kept :])
+    parts = [session.master.position_to_file_parts(m.position) for m in kept_moments]
+    paths: list[Tensor | None] = [None] * len(parts)
+    if small:
+        paths[1:] = _paths(session.master, kept_moments[1:], [tensors for tensors, _ in parts[1:]])
+    for moment, (tensors, meta), path in zip(kept_moments, parts, paths, strict=True):
         kept_as: dict[str, Any]
         if path is None:
             kept_as = {"tensors": {name: shelf.put(tensor) for name, tensor in tensors.items()}}
@@ -98,13 +100,14 @@ def pack_game(
     return save_tensors(shelf.tensors, header)
 
 
-def _paths(master: GameMaster, past: Sequence[Moment]) -> list[Tensor | None]:
+def _paths(
+    master: GameMaster, past: Sequence[Moment], parts: Sequence[Mapping[str, Tensor]]
+) -> list[Tensor | None]:
     """The tokens that lead to each moment; None where reading them again gives other bits."""
     paths = [master.path_to(moment.position) for moment in past]
     ends = master.followed(path for path in paths if path is not None)
     same = []
-    for moment, path in zip(past, paths, strict=True):
-        tensors, _ = master.position_to_file_parts(moment.position)
+    for tensors, path in zip(parts, paths, strict=True):
         well = path is not None and _print_of(next(ends)) == _print_of(tensors)
         same.append(path if well else None)
     return same

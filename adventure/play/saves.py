@@ -1,27 +1,25 @@
-"""The saves folder: names, files written whole or not at all, and the save after every turn.
+"""The saves folder: names, lists, and the save after every turn.
 
-Knows files; what is in one is savefile.py's affair.
+Knows which files there are; what is in one is savefile.py's affair.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import re
 import shutil
-import stat
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from adventure.errors import SaveError
 from adventure.play.header import About, DamagedSave, Identity, header_length, read_about
 from adventure.play.hold import Hold, take_hold
 from adventure.play.proof import prove
+from adventure.play.wholefile import is_odd, read_file, reading, stat_of, write_file
 
 if TYPE_CHECKING:
     from adventure.play.moments import Game
@@ -32,7 +30,6 @@ UNDO_KEPT, UNDO_KEPT_BYTES = 20, 8 << 20
 """Turns that can be undone after a save is restored; fewer where the states are large."""
 UNDO_AUTOSAVED, UNDO_AUTOSAVED_BYTES = 4, 1 << 20
 """The same for the save written after every turn."""
-_LARGEST = 1 << 30  # bytes of a file that is worth reading as a save
 _LARGEST_HEADER = 1 << 24
 _NAME_LIMIT = 60
 _STALE = 3600.0  # seconds after which a half-written file is what a crash left
@@ -52,7 +49,7 @@ class SavedGame:
 
 def read_saved(path: Path) -> SavedGame:
     """What a save says of itself; its contents are not checked. Raises SaveError."""
-    with _reading(path) as file:
+    with reading(path) as file:
         first = file.read(8)
         return SavedGame(
             path,
@@ -79,7 +76,7 @@ def prove_saves(folder: Path, whose: Identity | None = None) -> tuple[list[Saved
         with contextlib.suppress(SaveError):  # other files may lie there
             try:
                 if whose in (None, read_saved(path).about.identity):
-                    sound.append(SavedGame(path, prove(_read(path), path.name)))
+                    sound.append(SavedGame(path, prove(read_file(path), path.name)))
             except DamagedSave:
                 broken.append(path)
     return sorted(sound, key=lambda saved: (-saved.about.time, saved.name)), broken
@@ -88,9 +85,9 @@ def prove_saves(folder: Path, whose: Identity | None = None) -> tuple[list[Saved
 def find_save(folder: Path, name: str) -> Path:
     """The file of a save that is there, by name or path. Raises SaveError."""
     path = Path(os.path.expanduser(name))  # noqa: PTH111 (the other one raises for ~nobody)
-    if os.sep not in name and not (name.endswith(SUFFIX) and _stat(path)):
+    if os.sep not in name and not (name.endswith(SUFFIX) and stat_of(path)):
         path = save_path(folder, name)
-    if _stat(path) is None:
+    if stat_of(path) is None:
         known = ", ".join(saved.name for saved in prove_saves(folder)[0][:8])
         raise SaveError(
             f'There is no save called "{name}"; '
@@ -111,81 +108,6 @@ def save_path(folder: Path, name: str) -> Path:
     return folder / f"{name}{SUFFIX}"
 
 
-def _stat(path: Path) -> os.stat_result | None:
-    """None where there is nothing, or nothing that can be looked at."""
-    try:
-        return path.stat()
-    except (OSError, ValueError):
-        return None
-
-
-def _is_odd(path: Path) -> bool:
-    """Whether there is something that isn't an ordinary file: a folder, a device."""
-    there = _stat(path)
-    return there is not None and not stat.S_ISREG(there.st_mode)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[BinaryIO]:
-    try:
-        if _is_odd(path):
-            raise SaveError(f'"{path}" is not a file; give one that SAVE wrote.')
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > _LARGEST:
-                raise SaveError(
-                    f'"{path}" is too large to be a saved game; give a file that SAVE wrote.'
-                )
-            yield file
-    except OSError as error:
-        raise SaveError(f'Can\'t read the save "{path}": {error.strerror or error}.') from error
-
-
-def _read(path: Path) -> bytes:
-    with _reading(path) as file:
-        return file.read()
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole or not at all, and on the disk. Raises SaveError."""
-    if _is_odd(path):
-        raise SaveError(f'"{path}" is not a file; choose another name for the save.')
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_through(temporary, data)
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(OSError):  # gone already when all went well
-                temporary.unlink()
-        _sync_folder(path.parent)
-    except OSError as error:
-        kept = "; the earlier save of that name is as it was" if _stat(path) else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise SaveError(f"The disk is full, so the game was not saved{kept}.") from error
-        raise SaveError(
-            f'The game was not saved to "{path}": {error.strerror or error}{kept}.'
-        ) from error
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    """Raises OSError unless every byte is on the disk."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class Saves:
     """The saves folder, as one world and one game master see it."""
 
@@ -200,7 +122,7 @@ class Saves:
         """The save that SAVE would replace, if it can be read. Raises SaveError for a bad name."""
         path = save_path(self.folder, name)
         try:
-            return read_saved(path) if _stat(path) else None
+            return read_saved(path) if stat_of(path) else None
         except SaveError:
             return None
 
@@ -210,7 +132,7 @@ class Saves:
         A file that can't be read as a save is not replaced: it may be somebody's letters.
         """
         path = save_path(self.folder, name)
-        if _stat(path) is not None and not _is_odd(path) and self.existing(name) is None:
+        if stat_of(path) is not None and not is_odd(path) and self.existing(name) is None:
             raise SaveError(
                 f'"{name}" is there already and is not a saved game; choose another name.'
             )
@@ -227,7 +149,7 @@ class Saves:
         path = find_save(self.folder, name)
         from adventure.play.savefile import unpack_game
 
-        return unpack_game(_read(path), session, self.identity, path.name.removesuffix(SUFFIX))
+        return unpack_game(read_file(path), session, self.identity, path.name.removesuffix(SUFFIX))
 
     # -- the save after every turn -----------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 
+from adventure.referee.locks import LOCK_STATES
 from adventure.referee.planner import bare
-from adventure.referee.rules import LOCK_STATES
 from adventure.world.parts import DIRECTIONS, World
 from adventure.world.prompt import Records
 from adventure.world.verbs import ANSWERED, VERBS

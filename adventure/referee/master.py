@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from adventure.referee.rules import first, play, start
-from adventure.referee.turn import Choose
+from adventure.referee.rules import Choose, first, play, start
 from adventure.world.parts import World
 from adventure.world.prompt import Records, changed_keys, record_line, shown
 

@@ -7,8 +7,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from adventure.referee.legal import legal_player
+from adventure.referee.locks import LOCK_STATES
 from adventure.referee.planner import attempt, bare, fetch, path, reach
-from adventure.referee.rules import LOCK_STATES, Outcome, play, start
+from adventure.referee.rules import Outcome, play, start
 from adventure.world.parts import WORN, YOU, World
 from adventure.world.prompt import Records
 

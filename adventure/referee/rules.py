@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adventure.referee.turn import Choose, Turn
+from adventure.referee.hidden import Choose
+from adventure.referee.locks import close_it, open_it, turn_key
+from adventure.referee.turn import Turn
 from adventure.world.parts import NOWHERE, WORN, YOU, World
 from adventure.world.prompt import Records, initial_records
 
-LOCK_STATES = ("open", "closed", "locked")
 BLIND = ("go", "drop", "inventory", "deeds", "wait", "on", "off", "talk", "ask", "tell", "listen")
 """What can be done in the dark."""
 
@@ -161,64 +162,6 @@ def _put(turn: Turn, name: str) -> None:
         turn.say("put")
 
 
-def _lockable(turn: Turn, name: str) -> tuple[str, ...]:
-    """The items of what can be opened and is at hand; else why not is told, and there are none."""
-    where, items = turn.find(name)
-    if where and where != "held" and items[-1] in LOCK_STATES:
-        return items
-    turn.say("cannot" if where and where != "held" else where or "absent")
-    return ()
-
-
-def _so_already(turn: Turn, name: str, stands_in_the_way: bool) -> None:
-    """Tell a state in which nothing is to be done, or which has to change first."""
-    turn.again(name)
-    turn.say("state" if stands_in_the_way else "already")
-
-
-def _open(turn: Turn, name: str) -> None:
-    items = _lockable(turn, name)
-    if not items:
-        return
-    if items[-1] != "closed":
-        _so_already(turn, name, items[-1] == "locked")
-        return
-    turn.write(name, (*items[:-1], "open"))
-    turn.say("opened")
-    if "container" in items and turn.recall(f"{name} holds"):
-        turn.say("inside")
-
-
-def _close(turn: Turn, name: str) -> None:
-    items = _lockable(turn, name)
-    if not items:
-        return
-    if items[-1] != "open":
-        _so_already(turn, name, items[-1] == "locked")
-        return
-    turn.write(name, (*items[:-1], "closed"))
-    turn.say("closed")
-
-
-def _turn_key(turn: Turn, name: str) -> None:
-    before, after = ("locked", "closed") if turn.verb == "unlock" else ("closed", "locked")
-    items = _lockable(turn, name)
-    if not items:
-        return
-    if items[-1] != before:
-        _so_already(turn, name, after == "locked" and items[-1] == "open")
-        return
-    key = turn.noun2
-    if turn.recall(key)[:1] not in ((YOU,), (WORN,)):
-        turn.say("nokey")
-        return
-    if key not in turn.recall(f"{name} key"):
-        turn.say("misfit")
-        return
-    turn.write(name, (*items[:-1], after))
-    turn.say("unlocked" if after == "closed" else "locked")
-
-
 def _wear(turn: Turn, name: str) -> None:
     where, items = turn.find(name)
     if where != "carried":
@@ -321,10 +264,10 @@ RULES: dict[str, Callable[[Turn, str], None]] = {
     "take": _take,
     "drop": _drop,
     "put": _put,
-    "open": _open,
-    "close": _close,
-    "unlock": _turn_key,
-    "lock": _turn_key,
+    "open": open_it,
+    "close": close_it,
+    "unlock": turn_key,
+    "lock": turn_key,
     "wear": _wear,
     "remove": _remove,
     "eat": _consume,
