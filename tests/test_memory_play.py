@@ -48,10 +48,8 @@ PLAYED = 4
 def tokenizer() -> Tokenizer:
     torch.set_num_threads(1)
     text = pack_text(WORLD) + "".join(f"{command_text(line)}" for line in LINES)
-    words = (
-        "if so say At the ( new was clock leads Clocks 0 go you worn holds exits game Deeds arrive"
-    )
-    structure = f"\n {words} : , ." * 20
+    words = "if so say At the ( new was clock leads Clocks 0 go you worn holds exits game Deeds"
+    structure = f"\n {words} arrive light dark : , ." * 20
     return train_tokenizer([text, structure], 440, SPECIALS)
 
 
