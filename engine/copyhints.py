@@ -12,8 +12,8 @@ Each channel is a *thread*: a place being copied from.
   SKIP     the same record, one list item further (to leave the hinted item out)
   VALUE    the value of the record finished last in this turn, or the list that what moved has left
   KEY      the key of the record finished last in this turn, of a door with the way through it;
-           after `new`, that of the block's own; after going, the heading of the block on arrival;
-           after a block, what tells where it has led to
+           after `new`, that of the block's own; of somebody who comes or goes, ` say`; after going,
+           the heading of the block on arrival; after a block, what tells where it has led to
   NOUN     the command's first noun
   NOUN2    the second one
   SEQUEL   what is to be told: the templates and prose named so far in this turn, marks filled in

@@ -69,6 +69,7 @@ class HintConfig:
     arrive: int  # " arrive"
     light: int  # " light"
     dark: int  # " dark"
+    person: int  # " person"
     carry: tuple[int, ...] = ()  # " You carry"
     capitals: tuple[int, ...] = ()  # tokens that begin with a capital: such names take no article
 

@@ -98,8 +98,12 @@ class Finished:
         self._holder = log.is_line((*log.item(value), c.colon))
         if was >= 0 and (before := log.item(was)) != (after := log.item(value)):
             self._holder = False
-            sources.follow_made(VALUE, self._list_of(before))
-            sources.follow_made(TO, self._list_of(after))
+            left, now = self._list_of(before), self._list_of(after)
+            sources.follow_made(VALUE, left)
+            sources.follow_made(TO, now)
+            here = self._list_of([*names.get(PLACE, ())])
+            if here in (left, now) and [c.person] in log.items(value) and not block.told:
+                sources.follow_made(KEY, (c.tell,))  # somebody who comes or goes is told
         elif [c.light] in log.items(value):
             effect = block.does and key == names.get(ABOUT)
             if effect or (was >= 0 and log.items(was) != log.items(value)):  # lit, or put out

@@ -38,7 +38,7 @@ from engine.copyhints import (
 WORDS = (
     "\n : , . <|do|> <|say|> <|end|> <|of|> <|when|> if so say At the ( <|noun|> <|noun2|> "
     "<|key|> <|all|> <|last|> <|about|> <|first|> new was clock leads Clocks 0 nothing off "
-    "go you worn holds exits Deeds game arrive light dark You carry"
+    "go you worn holds exits Deeds game arrive light dark person You carry"
 ).split(" ")
 CONFIG = HintConfig(
     **{f.name: i for i, f in enumerate(fields(HintConfig)) if f.type == "int"},
@@ -319,6 +319,10 @@ def test_a_list_is_said_to_be_that_of_the_place() -> None:
     left, came = hints_after(text.format("Far Cellar")), hints_after(text.format("Hall"))
     assert left[VALUE] == ("Far", 6) and left[TO] == ("Hall", 1)
     assert came[VALUE] == ("Far", 1) and came[TO] == ("Hall", 6)
+    assert KEY in came and came[KEY][0] != "say", "it isn't somebody"
+    people = text.replace("Marta: Hall.", "Marta: Hall, person.")
+    assert hints_after(people.format("Hall"))[KEY] == ("say", 1)
+    assert hints_after(people.format("Elsewhere"))[KEY] == ("Old", 1)
 
 
 def test_a_list_is_added_to_at_its_end() -> None:

@@ -109,6 +109,7 @@ def hint_config(tokenizer: Tokenizer) -> HintConfig:
         arrive=single(" arrive"),
         light=single(" light"),
         dark=single(" dark"),
+        person=single(" person"),
         carry=tuple(tokenizer.encode(" You carry")),
         capitals=tuple(
             i for i in range(tokenizer.vocab) if tokenizer.decode([i]).lstrip(" ")[:1].isupper()
