@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 
 from engine.hintblock import Block
-from engine.hintconfig import ABOUT, CHANNELS, NOUN, NOUN2, RECORD, SEQUEL, SKIP, HintConfig
+from engine.hintconfig import ABOUT, CHANNELS, KEY, NOUN, NOUN2, RECORD, SEQUEL, SKIP, HintConfig
 from engine.hintdue import Due
 from engine.hintfinished import Finished
 from engine.hintlog import HintLog, prefix_of
@@ -143,6 +143,8 @@ class Threads:
             block.leave()
         elif (prose := log.after.at.get(self._record.prefix, -1)) >= 0:
             self._will_tell(prose)
+            if self._sources.made(KEY) == (self._c.tell,):
+                self._sources.follow_made(KEY, ())  # it is told now
         self._new_line(here + 1)
 
     def _end_record(self, here: int) -> None:

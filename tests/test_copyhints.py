@@ -322,6 +322,7 @@ def test_a_list_is_said_to_be_that_of_the_place() -> None:
     assert KEY in came and came[KEY][0] != "say", "it isn't somebody"
     people = text.replace("Marta: Hall.", "Marta: Hall, person.")
     assert hints_after(people.format("Hall"))[KEY] == ("say", 1)
+    assert KEY not in hints_after(people.format("Hall") + "say comes\n"), "once"
     assert hints_after(people.format("Elsewhere"))[KEY] == ("Old", 1)
 
 
