@@ -145,7 +145,7 @@ def test_nothing_that_happens_in_play_was_ruled_out(seed: int) -> None:
                     if fact[0] in SAID and fact in relaxed.number:
                         seen += 1
                         assert reach.possible(fact), (number, line, fact)
-        assert seen > 1000
+        assert seen > 500
 
 
 def test_the_same_way_is_found_whatever_the_order_of_sets() -> None:
