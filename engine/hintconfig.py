@@ -14,7 +14,7 @@ place (7), the line's object (8) or the command's verb (9). Others: 1 fresh (at 
 source), 2 running (the last token came from there), 3 and 4 the same and the hinted token is also
 RECORD's. VALUE: 5 fresh, and the item named is the key of a record (what something is in, if it
 isn't a room). VALUE and TO: 6 fresh, and the list that they name is that of the place, of which
-this block hasn't told anything."""
+this block hasn't told anything. KEY: 7 fresh, and somebody who comes or goes has to be told."""
 
 
 class OtherVersionError(ValueError):

@@ -132,6 +132,8 @@ class Finished:
                 continue
             if made == self._list_of([*sources.names.get(PLACE, ())]):
                 codes[row + channel] = 6
+        if codes[row + KEY] == 1 and sources.made(KEY) == (sources.log.config.tell,):
+            codes[row + KEY] = 7
         if sources.made(VALUE) or key_done:
             return
         if not self._holder:  # no line begins with it

@@ -162,6 +162,12 @@ class RecordThreads:
             name = name[: name.index(log.config.bracket)]
         return () if name == [log.config.nothing] else tuple(name)
 
+    def is_last(self) -> bool:
+        """Whether the item that RECORD is inside or in front of is the list's last."""
+        log, at = self.log, self._rec
+        at += log.tok[at] == log.config.comma
+        return log.tok[log.delimiter(at)] == log.config.stop
+
     def _flag(self, names: Mapping[int, tuple[int, ...]]) -> int:
         """RECORD's code inside a value."""
         item = self.item()

@@ -178,12 +178,20 @@ class Threads:
         if self._reading == _PACK:
             return
         key_done = self._record.key_done
-        if not (self._record.listing and self._record.item()):  # a list is added to at its end
+        if self._ends_list():
             self._sources.hints(ids, codes, row, record)
         self._finished.mark(ids, codes, row, self._block.told, key_done)
         self._block.hints(ids, codes, row, record)
         if record >= 0 and not key_done and self._in_a_name(ids, codes, row):
             ids[row + RECORD] = codes[row + RECORD] = 0
+
+    def _ends_list(self) -> bool:
+        """Whether what a list is added may be next, if the line is one: at its end, or in place of
+        its last item, where that is a clock."""
+        record = self._record
+        if not record.listing or not record.item():
+            return True
+        return record.clocks and self._block.goes_on and record.is_last()
 
     def _in_a_name(self, ids: array[int], codes: array[int], row: int) -> bool:
         """Whether some thread is inside a name, and none agrees with RECORD: that follows another

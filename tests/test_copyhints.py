@@ -321,7 +321,7 @@ def test_a_list_is_said_to_be_that_of_the_place() -> None:
     assert came[VALUE] == ("Far", 1) and came[TO] == ("Hall", 6)
     assert KEY in came and came[KEY][0] != "say", "it isn't somebody"
     people = text.replace("Marta: Hall.", "Marta: Hall, person.")
-    assert hints_after(people.format("Hall"))[KEY] == ("say", 1)
+    assert hints_after(people.format("Hall"))[KEY] == ("say", 7)
     assert KEY not in hints_after(people.format("Hall") + "say comes\n"), "once"
     assert hints_after(people.format("Elsewhere"))[KEY] == ("Old", 1)
 
@@ -352,6 +352,16 @@ def test_in_the_dark_what_gives_light_is_looked_for_first() -> None:
     text += "You carry: lamp.\n"
     assert names(KEY, text, "Hall holds:") and names(PLACE, text, "Hall north:")
     assert names(PLACE, text + "Hall holds: nothing.\n", "Hall north:")
+
+
+def test_a_clock_that_is_set_anew_may_take_the_place_of_the_last() -> None:
+    block = "<|when|> ring<|of|> bell\nso<|of|> clock<|of|> tide<|of|> 8\nend\n"
+    text = PACK + block + "Clocks: frost 2, tide 3.\n<|do|> ring<|of|> bell\n"
+    text += block.removesuffix("end\n") + "Clocks:"
+    assert TO not in hints_after(text)
+    assert names(TO, text + " frost 2,", " tide 8")
+    first = text.replace("frost 2, tide 3", "tide 3, frost 2")
+    assert TO not in hints_after(first) and names(TO, first + " frost 2,", " tide 8")
 
 
 def test_only_a_list_of_clocks_is_one() -> None:
@@ -673,7 +683,7 @@ def test_any_tokens_can_be_read(sequence: list[int]) -> None:
     ids, codes, value = read(sequence)
     assert ids.shape == codes.shape == (len(sequence), CHANNELS)
     assert ids.dtype == codes.dtype == np.int64
-    assert ((codes >= 0) & (codes < CODES)).all() and (codes[:, 1:] < 7).all()
+    assert ((codes >= 0) & (codes < CODES)).all() and (codes[:, 1:] < 8).all()
     assert (ids[codes == 0] == 0).all(), "no hint, no id"
     known = {*sequence, *CONFIG.carry, *(getattr(CONFIG, name) for name in MADE)}
     assert set(ids[codes > 0].tolist()) <= known, "a hint was read before, or belongs to a template"
