@@ -10,10 +10,12 @@ Each channel is a *thread*: a place being copied from.
 
   RECORD   the latest line that begins like this one; from the colon on, that line's value
   SKIP     the same record, one list item further (to leave the hinted item out)
-  VALUE    the value of the record finished last in this turn, or the list that what moved has left
-  KEY      the key of the record finished last in this turn, of a door with the way through it;
-           after `new`, that of the block's own; of somebody who comes or goes, ` say`; after going,
-           the heading of the block on arrival; after a block, what tells where it has led to
+  VALUE    the value of the record finished last in this turn, if that is no list; the list that
+           what moved has left, or that a light is in which is switched
+  KEY      the key of the record finished last in this turn, if that is no list; of a door with the
+           way through it; after `new`, that of the block's own; of somebody who comes or goes,
+           ` say`; in the dark, the list in which a light may be; after going, the heading of the
+           block on arrival; after a block, what tells where it has led to
   NOUN     the command's first noun
   NOUN2    the second one
   SEQUEL   what is to be told: the templates and prose named so far in this turn, marks filled in

@@ -143,7 +143,9 @@ class Block:
             items = ((c.comma, *item) for item in words[to + 1 :])
             sources.follow_made(TO, sum(items, words[to]))
         self._way = does and len(parts) > 2 and words[2][:1] == (c.leads,)
-        if does and words[1] == (c.clock,) and len(parts) == 4:  # `so clock X 5`: the item `X 5`
+        clock = does and words[1] == (c.clock,) and len(parts) == 4
+        if clock and log.is_heading((c.when, c.clock, c.field, *words[2], c.newline)):
+            # `so clock X 5`: the item `X 5`. Without such a block it is a thing of that name.
             sources.names[TO] = words[2]
             sources.follow_made(TO, () if words[3] == (c.off,) else words[2] + words[3])
         if words[1] == (c.new,):

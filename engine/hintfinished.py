@@ -23,7 +23,7 @@ class Finished:
         self.key = self.value = (-1, -1)
         self._holder = False  # whether what VALUE names is the key of a record
         self._went = False  # whether the player has gone
-        self._dark = False  # whether it is dark where the player is
+        self._dark = False  # whether light is being looked for
 
     def copy(self, sources: Sources) -> Finished:
         """The same record, with these sources from now on."""
@@ -43,7 +43,7 @@ class Finished:
         if record.listing:
             self._end_list(key, block)
         elif key == (log.config.at,):
-            self._end_place(value)
+            self._end_place(value, block)
         else:
             self._end_part(key, value, record.former, block)
         return key
@@ -58,10 +58,11 @@ class Finished:
         if self._dark and not block.goes_on:  # whether something lit is there was read
             place = sources.names[PLACE]
             self._follow_way(place)
-            if key == c.carry:
+            self._dark = key == c.carry
+            if self._dark:
                 sources.follow_made(KEY, (*place, c.holds, c.colon))
 
-    def _end_place(self, value: int) -> None:
+    def _end_place(self, value: int, block: Block) -> None:
         """Where the player is: to be told of, or to be left by a way."""
         sources, log, names = self._sources, self._sources.log, self._sources.names
         c, place = log.config, tuple(log.item(value))
@@ -70,7 +71,7 @@ class Finished:
         sources.follow(VALUE, value)
         self._holder = False
         arrival = (c.when, c.arrive, c.field, *place, c.newline)
-        arrives = self._went and log.is_heading(arrival)
+        arrives = self._went and not block.goes_on and log.is_heading(arrival)
         sources.follow_made(KEY, arrival if arrives else ())
         sources.follow(PLACE, value)
         self._dark = [c.dark] in log.items(value)
@@ -90,6 +91,7 @@ class Finished:
         """
         sources, log, names = self._sources, self._sources.log, self._sources.names
         c = log.config
+        self._dark = False
         sources.follow(KEY, self.key[0])
         way = (*key, *names.get(NOUN, ()), c.colon)
         if names.get(VERB) == (c.go,) and log.is_line(way):
@@ -102,7 +104,7 @@ class Finished:
             sources.follow_made(VALUE, left)
             sources.follow_made(TO, now)
             here = self._list_of([*names.get(PLACE, ())])
-            if here in (left, now) and [c.person] in log.items(value) and not block.told:
+            if here and here in (left, now) and [c.person] in log.items(value) and not block.told:
                 sources.follow_made(KEY, (c.tell,))  # somebody who comes or goes is told
         elif [c.light] in log.items(value):
             effect = block.does and key == names.get(ABOUT)

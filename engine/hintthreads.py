@@ -129,6 +129,9 @@ class Threads:
     def _end_line(self, here: int) -> None:
         log, block, start = self.log, self._block, self._line_start
         length = here + 1 - start
+        made = self._sources.made(KEY)
+        if made and made == tuple(log.tok[start : start + len(made)]):
+            self._sources.follow_made(KEY, ())  # it has been said
         if self._reading == _PACK:
             log.after.note(self._record.prefix, here + 1)
         elif self._record.key_done:
@@ -143,8 +146,6 @@ class Threads:
             block.leave()
         elif (prose := log.after.at.get(self._record.prefix, -1)) >= 0:
             self._will_tell(prose)
-            if self._sources.made(KEY) == (self._c.tell,):
-                self._sources.follow_made(KEY, ())  # it is told now
         self._new_line(here + 1)
 
     def _end_record(self, here: int) -> None:

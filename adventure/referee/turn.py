@@ -19,8 +19,7 @@ class Turn(HiddenLines):
         """Follow a block; False where it says to go on as usual."""
         found = self.tables.followed(key)
         at = 0
-        moved = False
-        before = len(self.told)
+        moved = told = False
         self.lines.append(found.heading)
         while True:
             op, text = found.ops[at]
@@ -35,12 +34,13 @@ class Turn(HiddenLines):
                     return False
                 found, at = self.tables.followed(other.fields[0]), 0
             elif op.what == "so":
-                self._do(op, found.block, quiet=len(self.told) > before)
+                self._do(op, found.block, quiet=told)
                 moved = moved or op.fields[1] == "go to"
                 at += 1
             elif op.what == "say":
                 self.told.append(op.prose)
                 self.kinds.append("say")
+                told = True
                 at += 1
             else:
                 if moved:
