@@ -103,6 +103,18 @@ def test_a_rule_may_hold_up_somebody_s_round_for_more_turns_than_a_digit() -> No
     assert rooms == ["Garden"] * 19 + ["Shed"] * 2 + ["Garden"] * 2 + ["Shed"] * 2
 
 
+@pytest.mark.parametrize("said", [{}, {"say": "The bell calls them."}])
+def test_of_two_who_leave_at_once_each_is_told_or_neither(said: dict[str, str]) -> None:
+    people = [{"name": name, "description": "Tall.", "in": "Garden"} for name in ("Ann", "Ben")]
+    bell = {"name": "bell", "turns": 1, "running": True, **said}
+    world = cottage_with(
+        people=people, clocks=[{**bell, "then": ["Ann moves to Shed", "Ben moves to Shed"]}]
+    )
+    records = {**start(world), "At": ("Garden",)}
+    reply = play(world, records, "wait").reply
+    assert [name in reply for name in ("Ann", "Ben")] == [not said] * 2
+
+
 def test_a_stage_hands_over_to_the_one_before_it() -> None:
     blocks = blocks_of(with_clock(25))
     named = [key for key in blocks if key.startswith("clock|")]

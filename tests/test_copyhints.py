@@ -765,6 +765,10 @@ DAMAGED = [f'"bracket": {wrong}' for wrong in ('"14"', "null", "-14", "14.5", "t
     + [
         CONFIG.to_metadata()["hints"].replace('"capitals": []', f'"capitals": {wrong}')
         for wrong in ('"A"', "[-1]", "7", "null")
+    ]
+    + [
+        CONFIG.to_metadata()["hints"].replace('"carry": [', f'"carry": [{w}, ')
+        for w in ("-1", "{}")
     ],
 )
 def test_damaged_settings_are_an_error(damaged: str) -> None:

@@ -49,7 +49,7 @@ def tokenizer() -> Tokenizer:
     torch.set_num_threads(1)
     text = pack_text(WORLD) + "".join(f"{command_text(line)}" for line in LINES)
     words = "if so say At the ( new was clock leads Clocks 0 go you worn holds exits game Deeds"
-    structure = f"\n {words} arrive light dark : , ." * 20
+    structure = f"\n {words} arrive light dark person : , ." * 20
     return train_tokenizer([text, structure], 440, SPECIALS)
 
 
@@ -140,7 +140,9 @@ def test_games_in_step_settle_as_each_alone(tokenizer: Tokenizer) -> None:
         assert together[1] is positions[1]
         for master, position, settled in zip(masters, positions, together, strict=True):
             assert same(settled, master.settle(position))
-        assert len({memory(p).numpy().tobytes() for p in together}) > 1
+        # Quantised, short games may have the same memory.
+        if solidifier == "layer":
+            assert len({memory(p).numpy().tobytes() for p in together}) == len(together)
 
 
 def test_the_controls_do_what_they_say(tokenizer: Tokenizer) -> None:

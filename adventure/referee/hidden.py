@@ -31,7 +31,6 @@ class HiddenLines:
         self.place = ""
         self.last: tuple[str, tuple[str, ...]] = ("", ())
         self.tables = tables_of(world)
-        self.blocks = self.tables.blocks
 
     # -- hidden lines
 

@@ -54,8 +54,8 @@ def play(world: World, records: Records, line: str, choose: Choose = first) -> O
     turn = Turn(world, records, line, choose)
     verb = RULES.get(turn.verb, _other)
     seen = turn.at()
-    if line not in turn.blocks or not turn.run(line):
-        if line in turn.blocks and "dark" in turn.records["At"]:
+    if line not in turn.tables.blocks or not turn.run(line):
+        if line in turn.tables.blocks and "dark" in turn.records["At"]:
             seen = turn.at()  # the block was read since
         if not seen and turn.verb not in BLIND:
             turn.say("dark")

@@ -139,7 +139,7 @@ class Turn(HiddenLines):
         self.write("Clocks", tuple(left))
         for name in rung:
             key = f"clock|{name}"
-            if key in self.blocks:
+            if key in self.tables.blocks:
                 self.run(key)
 
 
