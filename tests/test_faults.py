@@ -294,6 +294,11 @@ SENSE_FAULTS: dict[str, tuple[Spoil, str]] = {
         change("things", 0, name="the key"),
         "the name 'the key' begins with an article, which the game adds; leave it out.",
     ),
+    "line of the master's": (
+        change("things", 0, name="say key"),
+        "the name 'say key' begins with 'say', as the game master's own lines do; change that"
+        " word.",
+    ),
     "small room": (
         change("rooms", 4, name="attic"),
         "the name 'attic' should begin with a capital letter (rooms: capital, doors and things:"

@@ -167,7 +167,7 @@ def test_names_that_are_drawn_leave_out_what_an_author_may_not_use() -> None:
     names = Names(random.Random(0), Stock(random.Random(0), held_out=False, pseudo=0))
     refused = (*RESERVED_NAMES, *(f"red {word}" for word in RESERVED_WORDS))
     assert not any(names._give(name) for name in refused)
-    assert not names._give("b" * 41) and not names._give("north")
+    assert not names._give("b" * 41) and not names._give("north") and not names._give("say bell")
     assert names._give("red lamp") and not names._give("red lamp")
     for seed in range(20):
         parts = random_world(seed, pseudo=0.4).parts

@@ -98,7 +98,8 @@ def _name_faults(place: Place, name: str) -> Iterator[Fault]:
     elif words[0] in ("the", "a", "an") and name[0].islower():
         yield place, f"the name {name!r} begins with an article, which the game adds; leave it out."
     elif name.startswith("say ") and "synonyms" not in place:
-        yield place, f"the name {name!r} begins as the game master's own lines do; change the word."
+        own = "as the game master's own lines do"
+        yield place, f"the name {name!r} begins with 'say', {own}; change that word."
 
 
 def _capital(place: Place, part: Part) -> Iterator[Fault]:
