@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import cast
 
 from adventure.master import SHIPPED
-from adventure.play_command import DEFAULT_WORLD, load_master
+from adventure.play_command import DEFAULT_WORLD, identity_of, load_master
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `adventure bench`."""
-    parser.add_argument("part", choices=["engine", "gpu", "kernels", "memory", "play", "referee"])
-    parser.add_argument("--world", default=DEFAULT_WORLD, help="for play: whose solution is played")
+    parser.add_argument("part", choices="engine gpu kernels memory play referee saves".split())
+    world = "for play: whose solution is played; for saves: the world"
+    parser.add_argument("--world", default=DEFAULT_WORLD, help=world)
+    turns = "for saves: turns of the game (default: 1000)"
+    parser.add_argument("--turns", type=_count, default=1000, metavar="N", help=turns)
     parser.add_argument(
         "--shape",
         default="0.1B",
@@ -90,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     bench: Callable[[], object] = _bench_kernels
     if args.part == "play":
         bench = _bench_play(args.world)
+    elif args.part == "saves":
+        bench = _bench_saves(args.world, args.turns)
     elif args.part == "engine":
         bench = _bench_engine(args)
     elif args.part == "memory":
@@ -127,6 +132,16 @@ def _bench_play(name: str) -> Callable[[], Sequence[object]]:
     lines = read_walk(folder / "tests" / "solution.walk", world)
     master, _, _ = load_master(world, None)
     return lambda: bench(master, lines)
+
+
+def _bench_saves(name: str, turns: int) -> Callable[[], Sequence[object]]:
+    from adventure.play.save_bench import bench
+    from adventure.world.pack import find_world, load_world
+
+    world = load_world(find_world(name))
+    master, weights, tokenizer = load_master(world, None)
+    identity = identity_of(world, weights, tokenizer)
+    return lambda: bench(master, identity, turns)
 
 
 def _bench_referee(worlds: int) -> Callable[[], object]:

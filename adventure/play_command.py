@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
     screen = _screen(args, world, script, lambda: console.words if console else ((), ()))
     master, weights, tokenizer = load_master(world, args.model)
     use_packed_opening(master, place)
-    saves = Saves(saves_folder(), _identity(world, weights, tokenizer))
+    saves = Saves(saves_folder(), identity_of(world, weights, tokenizer))
     session = _session(args, world, master, screen)
     console = _console(args, session, saves, screen)
     greeting = loop.begin(console, screen, load=args.load, go_on=args.go_on, new=args.new)
@@ -172,7 +172,7 @@ def _watch(place: Path, console: Console, screen: Screen, master: GameMaster) ->
     def read(world: World) -> tuple[GameMaster, Position, Identity]:
         fresh = master.of(world)
         opening = _opening(fresh, screen, None)  # drafts would fill the disk
-        return fresh, opening, _identity(world, before.weights, before.tokenizer)
+        return fresh, opening, identity_of(world, before.weights, before.tokenizer)
 
     file = place / "world.toml" if place.is_dir() else place
     return Watch(console, screen, file, read)
@@ -231,7 +231,8 @@ def load_master(world: World, path: Path | None) -> tuple[GameMaster, str, str]:
     return GameMaster(model, tokenizer, world, weights=weights), weights, tokenizer.hash
 
 
-def _identity(world: World, weights: str, tokenizer: str) -> Identity:
+def identity_of(world: World, weights: str, tokenizer: str) -> Identity:
+    """What saves of this world and this game master belong to."""
     from adventure.play.header import Identity
     from adventure.world.prompt import PROTOCOL
 

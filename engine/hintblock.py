@@ -15,7 +15,8 @@ from engine.hintsources import Sources
 class Block:
     """The block's lines that may be next: one, or after a condition two. -1 as a position: nowhere.
 
-    told: whether it has told something; does: whether the step followed last is an effect.
+    told: whether it has told something; sent: whether it has sent the player somewhere, be it where
+    they are; does: whether the step followed last is an effect.
     """
 
     __slots__ = (
@@ -25,17 +26,17 @@ class Block:
         "_next_at",
         "_other",
         "_other_at",
-        "_sent",
         "_sources",
         "_way",
         "does",
+        "sent",
         "told",
     )
 
     def __init__(self, sources: Sources, due: Due) -> None:
         self._sources, self._due = sources, due
         self.told = self.does = False
-        self._sent = False  # whether it has sent the player somewhere
+        self.sent = False
         self._heading: tuple[int, ...] = ()
         self._way = False  # whether the step followed last makes a way
         # Where each line begins, and how far it has been followed in this line.
@@ -45,7 +46,7 @@ class Block:
         """The same block, with these sources from now on."""
         new = object.__new__(Block)
         new._sources, new._due = sources, due
-        new.told, new.does, new._sent = self.told, self.does, self._sent
+        new.told, new.does, new.sent = self.told, self.does, self.sent
         new._heading, new._way = self._heading, self._way
         new._next, new._next_at = self._next, self._next_at
         new._other, new._other_at = self._other, self._other_at
@@ -87,7 +88,7 @@ class Block:
     def begin(self, start: int, here: int, first: int) -> None:
         """A heading was read, from `start` to its newline at `here`; its first line is `first`."""
         if not self.was_other(here + 1 - start):
-            self.told = self._sent = False  # another block, not the rest of this one
+            self.told = self.sent = False  # another block, not the rest of this one
         self.go_to(first)
         self._heading = tuple(self._sources.log.tok[start + 1 : here])
 
@@ -117,7 +118,7 @@ class Block:
         """What its lines were about doesn't matter any more; where they led to is told."""
         sources, c = self._sources, self._sources.log.config
         self.go_to(-1)
-        sources.follow_made(KEY, (c.at, c.colon) if self._sent else ())
+        sources.follow_made(KEY, (c.at, c.colon) if self.sent else ())
         if self._heading[:1] == (c.arrive,):
             sources.follow_made(KEY, (*sources.names.get(PLACE, ()), c.newline))
         for channel in (ABOUT, TO):
@@ -136,7 +137,7 @@ class Block:
                 sources.follow(channel, parts[number][0])
         if words[1] == (c.you,):
             sources.follow_made(ABOUT, (c.at, c.colon))
-            self._sent = self._sent or does
+            self.sent = self.sent or does
         if words[1] == (c.game,) and does:
             self._due.game_over()
         if does and to + 1 < len(parts):  # `so you go to X, dark`: a field here is an item there

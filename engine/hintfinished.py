@@ -66,7 +66,7 @@ class Finished:
         """Where the player is: to be told of, or to be left by a way."""
         sources, log, names = self._sources, self._sources.log, self._sources.names
         c, place = log.config, tuple(log.item(value))
-        self._went = self._went or names.get(PLACE, place) != place
+        self._went = self._went or block.sent or names.get(PLACE, place) != place
         names[PLACE] = place
         sources.follow(VALUE, value)
         self._holder = False

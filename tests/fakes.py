@@ -258,4 +258,4 @@ def fingerprint(session: Session) -> tuple[object, ...]:
         parts = {name: (t.dtype, t.shape, t.numpy().tobytes()) for name, t in tensors.items()}
         told = (moment.turns, moment.noun, moment.last, moment.generator.numpy().tobytes())
         moments.append((parts, repr(meta), told))
-    return moments, list(game.transcript), game.seed, dict(game.sampler)
+    return moments, session.turns, game.seed, dict(game.sampler)

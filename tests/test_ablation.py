@@ -83,7 +83,9 @@ def test_an_arm_is_trained_judged_kept_and_shown_once(
     assert ablation.run(arguments(out, master, *names)) == 0
     results = {n: json.loads((out / f"{n}-1" / "result.json").read_text()) for n in names[1:3]}
     played = results["latent"]["played"]
-    assert [*played] == ["usual", "zeroed", "swapped"] and played["usual"]["first"]["turns"] == 4
+    assert [*played] == ["usual", "zeroed", "frozen", "swapped"] and played["usual"]["first"][
+        "turns"
+    ] == 4
     assert results["latent"]["memory"] > 0 == results["no-records"]["memory"]
     assert all(result["tokens"] >= 2500 for result in results.values())
     assert results["no-records"]["fed"]["turns"] > 0
@@ -103,7 +105,7 @@ def test_an_arm_is_trained_judged_kept_and_shown_once(
     said = capsys.readouterr().out
     assert "latent-1/result.json is there" in said and said.count("**From") == 2
     assert "| `no-records`: replies alone" in said and "| has none |" in said
-    assert "latent zeroed: later | latent swapped: later |" in said
+    assert "latent zeroed: later | latent frozen: later | another game's: later |" in said
     few = arguments(out, master, *names, "--turns", "1")
     with pytest.raises(TrainError, match=r"was judged with --worlds 1, --turns 2; delete it to j"):
         ablation.run(few)
@@ -246,7 +248,9 @@ def test_controls_take_away_what_they_name() -> None:
     used = ablation_judge.used
     assert used(BY_NAME["words"], None).words and not used(BY_NAME["words"], "wiped").words
     latent = BY_NAME["latent"]
-    assert [used(latent, c).latent for c in (None, "zeroed", "swapped")] == ["on", "zeroed", "on"]
+    assert [used(latent, c).latent for c in (None, "zeroed", "frozen", "swapped")] == [
+        *("on", "zeroed", "frozen", "on")
+    ]
     assert used(BY_NAME["state"], None).start == "carried"
     assert not any(used(arm, None).words for arm in TRAINED if not arm.words)
 

@@ -216,7 +216,7 @@ def test_a_network_is_asked_on_a_copy(
     world = cottage()
     master = GameMaster(model, tokenizer, world)
     game = Session(world, master, master.opening())
-    game.known.follow(master.opening().records, [[" At: Shed."]])
+    game.known.look_round({**master.opening().records, "At": ("Shed",)})
     position, before = game.position, fingerprint(game)
     clones = {name: t.clone() for name, t in position.state.tensors.items()}
     logits = position.logits.clone()
@@ -410,18 +410,20 @@ def test_what_was_seen_can_be_asked_about_after_undo_restart_and_load() -> None:
     assert ask(game, "key") == "The brass key is there: Shed."
 
 
-def test_a_whole_game_is_followed_as_it_was_played() -> None:
+def test_what_is_known_comes_back_with_the_game() -> None:
     """What is known of a restored game is what was known of it when it was left."""
     world = inn()
     game = refereed(world)
     say(game, "open box", "take key and candle", "d", "light candle", "u", "unlock door with key")
     for _ in range(SEGMENT):
         say(game, "z")
-    again = Known(world)
-    again.follow(game.opening.records, (turn.records for turn in game.transcript))
-    for what in ("seen", "rooms", "lit"):
-        assert getattr(again, what) == getattr(game.known, what)
-    assert "Cellar" in again.lit and "Kitchen" not in again.rooms
+    again = refereed(world)
+    again.resume(game.game())
+    assert again.known.kept == game.known.kept != refereed(world).known.kept
+    assert "Cellar" in again.known.lit and "Kitchen" not in again.known.rooms
+    known = Known(world)
+    known.add({"names": ["troll"], "seen": ["troll"], "rooms": ["Nowhere"], "lit": ["Nowhere"]})
+    assert known.kept == Known(world).kept, "nothing that the world hasn't"
 
 
 def test_an_edited_world_has_other_names() -> None:

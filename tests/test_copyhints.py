@@ -470,6 +470,15 @@ def test_where_a_block_sent_the_player_is_told_at_its_end() -> None:
     assert KEY not in hints_after(turn) and names(KEY, turn + "end\n", "At:")
 
 
+def test_whoever_is_sent_to_where_they_are_does_not_take_the_way() -> None:
+    block = "so<|of|> you<|of|> go to<|of|> Hall\nend\n"
+    pack = f"Hall\nA hall.\nHall west: Yard.\n<|when|> go<|of|> west\n{block}"
+    turn = f"{PACK}{pack}<|do|> go<|of|> west\nAt: Hall.\n"
+    assert hints_after(turn + "Hall")[PLACE][0] == "west"
+    sent = turn + "<|when|> go<|of|> west\n" + block.replace("end", "At: Hall.\nend")
+    assert hints_after(sent + "At: Hall.\nsay place\nHall").get(PLACE, ("",))[0] != "west"
+
+
 def test_a_block_is_followed_line_by_line() -> None:
     assert hints_after(STEP)[NEXT] == ("<|when|>", 1), "the heading of what the command does"
     assert hints_after(STEP + "<|when|> pull")[NEXT] == ("<|of|>", 4), "running, and RECORD's too"

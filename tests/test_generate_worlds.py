@@ -183,6 +183,35 @@ def test_steps_of_quests_build_on_one_another(worlds: list[World]) -> None:
     assert chained > len(worlds) * 0.25
 
 
+def test_tasks_are_looked_after_by_clocks_that_run_out_every_turn(worlds: list[World]) -> None:
+    clocks, named = Counter[int](), 0
+    for world in worlds:
+        tasks = [
+            clock
+            for clock in world.clocks
+            if clock.every and clock.running and clock.turns == 1
+            if any(f"deed {text.removesuffix(' not done')}" in clock.then for text in clock.needs)
+        ]
+        clocks[len(tasks)] += 1
+        names = {part.name.lower() for part in world.parts}
+        deeds = [clock.then[0].removeprefix("deed ") for clock in tasks]
+        named += any(deed.partition(" ")[2] in names for deed in deeds)
+    some = sum(n for count, n in clocks.items() if count)
+    assert len(worlds) * 0.04 < some < len(worlds) * 0.2 and max(clocks) > 5
+    assert named > some * 0.8, "deeds are called by what is to be done"
+
+
+def test_no_task_is_failed_from_the_beginning() -> None:
+    tasks = 0
+    for seed in range(400):
+        world = random_world(seed)
+        gone = {f"{thing.name} in nowhere" for thing in world.things if thing.in_ == "nowhere"}
+        fails = [c for c in world.clocks if c.every and c.then == ("game lost",) and c.turns == 1]
+        tasks += len(fails)
+        assert not gone & {text for clock in fails if clock.running for text in clock.needs}
+    assert tasks > 5
+
+
 def test_dark_rooms_hang_together() -> None:
     alone = together = 0
     for seed in range(80):

@@ -208,6 +208,8 @@ REJECTED = {
     "look at yard": "You don't need to trouble yourself with that.",
     "tkae tongs": 'I don\'t know how to "tkae"; did you mean "take"?',
     "dnace": 'I don\'t know how to "dnace". (HELP lists what you can say.)',
+    "z z": 'I understood that only as far as "z".',
+    "inventory lamp": 'I understood that only as far as "inventory".',
     "xyzzy": 'I don\'t know how to "xyzzy". (HELP lists what you can say.)',
     "иди на север": 'I don\'t know how to "иди". (HELP lists what you can say.)',
     "brass key": "What do you want to do with the brass key?",

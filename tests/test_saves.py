@@ -41,9 +41,11 @@ from tiny import tiny_model
 from adventure.errors import SaveError
 from adventure.master.gamemaster import GameMaster
 from adventure.master.paths import LONGEST
-from adventure.play import hold, savefile
+from adventure.play import hold, save_bench, savefile
 from adventure.play.commands import ELSEWHERE, Console
+from adventure.play.course import TYPED
 from adventure.play.hold import take_hold
+from adventure.play.known import Known
 from adventure.play.loop import begin
 from adventure.play.moments import Moment
 from adventure.play.saves import (
@@ -230,17 +232,19 @@ def test_a_save_of_a_later_format_is_refused(
     saved: tuple[Saves, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saves, path = saved
-    monkeypatch.setattr(savefile, "FORMAT", 2)
+    monkeypatch.setattr(savefile, "FORMAT", 3)
     saves.save("mine", new_session())
     monkeypatch.undo()
-    assert "save format 2" in refused(saves, path)
+    assert "save format 3" in refused(saves, path)
 
 
-FAULTS = "shape missing nan dtype turns generator sampler seed"
+FAULTS = "shape missing nan dtype turns generator sampler seed known"
 
 
 @pytest.mark.parametrize("fault", FAULTS.split())
-def test_a_forged_save_with_a_right_hash_is_checked_too(tmp_path: Path, fault: str) -> None:
+def test_a_forged_save_with_a_right_hash_is_checked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     class Forger(FakeGameMaster):
         def position_to_file_parts(self, p: Any) -> Any:
             tensors, meta = super().position_to_file_parts(p)
@@ -268,8 +272,32 @@ def test_a_forged_save_with_a_right_hash_is_checked_too(tmp_path: Path, fault: s
     say(session, "east")
     session.sampler = {"warmth": 1} if fault == "sampler" else {}
     session.seed = 1 << 70 if fault == "seed" else 0
-    data = savefile.pack_game(session, identity(cottage()), 0, 0)
+    if fault == "known":
+        monkeypatch.setattr(Known, "kept", {"rooms": []})
+    data = savefile.pack_game(session, identity(cottage()), 1, 1 << 30)
+    monkeypatch.undo()
     assert "damaged" in refused(saves_in(tmp_path), tmp_path / "x.save", data)
+
+
+def test_a_save_does_not_grow_with_the_game(capsys: pytest.CaptureFixture[str]) -> None:
+    master: Any = FakeGameMaster(cottage())
+    rows = save_bench.bench(master, identity(cottage()), 1000)
+    assert [row["turn"] for row in rows] == [10, 100, 300, 1000]
+    assert abs(rows[3]["bytes"] / rows[1]["bytes"] - 1) < 0.05
+    assert rows[0]["bytes"] <= rows[1]["bytes"], "fewer moments to go back to"
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_what_was_typed_last_comes_back_for_the_arrow_keys(tmp_path: Path) -> None:
+    saves, session = saves_in(tmp_path), new_session()
+    for turn in range(TYPED + 5):
+        say(session, "look" if turn else "east", "again")
+    saves.save("x", session)
+    again = new_session()
+    again.resume(saves.load("x", again))
+    assert [*again.typed] == [*session.typed] == ["look", "again"] * (TYPED // 2)
+    say(again, "wait")
+    assert [*again.typed][-2:] == ["again", "wait"] and again.turns == 2 * TYPED + 11
 
 
 # -- writing -------------------------------------------------------------------------------------
@@ -709,7 +737,7 @@ def test_the_header_is_readable_without_the_rest(saved: tuple[Saves, Path]) -> N
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])["__metadata__"]
-    assert (header["magic"], header["format"]) == ("adventure-save", "1")
+    assert (header["magic"], header["format"]) == ("adventure-save", "2")
     path.write_bytes(data[: 8 + length])
     assert read_saved(path).about.turns == 4
 

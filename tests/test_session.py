@@ -403,14 +403,17 @@ def test_the_transcript_keeps_what_was_typed_said_and_recorded() -> None:
     assert turn.records[:2] == (" At: Shed.", " brass key: Shed, portable.")
 
 
-def test_transcripts_come_back_from_blocks_also_after_cuts() -> None:
-    turns = [PlayedTurn(f"t{i}", "look", f"reply {i} \u00e9", ("r",)) for i in range(300)]
-    kept = Transcript(turns)
-    assert list(Transcript.from_blocks(kept.blocks())) == turns
-    kept.cut(130)
-    kept.append(turns[0])
-    assert list(Transcript.from_blocks(kept.blocks())) == [*turns[:130], turns[0]]
-    assert len(kept.blocks()) == 2
+def test_a_transcript_counts_the_turns_that_it_does_not_have() -> None:
+    turns = [PlayedTurn(f"t{i}", "look", "", ()) for i in range(3)]
+    kept = Transcript(before=40)
+    assert (len(kept), kept.last, list(kept)) == (40, None, [])
+    for turn in turns:
+        kept.append(turn)
+    assert (len(kept), list(kept)) == (43, turns)
+    kept.cut(41)
+    assert (len(kept), list(kept)) == (41, turns[:1])
+    kept.cut(30)  # UNDO, back to before it was restored
+    assert (len(kept), list(kept)) == (30, [])
 
 
 @pytest.mark.parametrize(

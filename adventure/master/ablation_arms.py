@@ -15,8 +15,9 @@ from typing import Literal
 from adventure.errors import TrainError
 
 Family = Literal["fresh", "trained"]
-Control = Literal["wiped", "zeroed", "swapped"]
-"""What is taken away in play: the memory in words; the latent one, for zeros or another game's."""
+Control = Literal["wiped", "zeroed", "frozen", "swapped"]
+"""What is taken away in play: the memory in words; the latent one, for zeros, or for what it was
+before anything was written; either, for another game's."""
 
 COMMON: dict[Family, str] = {
     "fresh": "--layers 3 --segments 3 --longest 1100 --recall 0 --peak 4e-3",
@@ -49,12 +50,12 @@ class Arm:
         return f"{WORLDS} {COMMON[self.family]} {self.tune}".split()
 
 
-_BOTH: tuple[Control, ...] = ("zeroed", "swapped")
+_OF_LATENT: tuple[Control, ...] = ("zeroed", "frozen", "swapped")
 
 
 def _latent(name: str, what: str, options: str) -> Arm:
     tune = f"--mixed {LATENT} {options}"
-    return Arm(name, "trained", what, tune, words=False, controls=_BOTH)
+    return Arm(name, "trained", what, tune, words=False, controls=_OF_LATENT)
 
 
 ARMS = (
@@ -69,7 +70,7 @@ ARMS = (
     ),
     Arm("rwkv-4", "fresh", "RWKV-4 for RWKV-7", "--core 4"),
     Arm("attention", "fresh", "attention for RWKV-7's time mix", "--mixed --core attention"),
-    Arm("words", "trained", "memory in words", "--mixed --words on", controls=("wiped",)),
+    Arm("words", "trained", "memory in words", "--mixed --words on", controls=("wiped", "swapped")),
     Arm("nothing", "trained", "nothing", "--mixed --words off", words=False),
     Arm(
         "state",
@@ -88,7 +89,7 @@ ARMS = (
         "trained",
         "memory in words, and a latent one",
         "--mixed --words on --slots 16 --memory mlp",
-        controls=("zeroed",),
+        controls=("zeroed", "frozen"),
     ),
 )
 

@@ -124,7 +124,7 @@ def _pairs(
     use = used(arm, control)
     for place in range(measure.worlds):
         world = simple_world(random_world(EVAL_SEED + place, True, measure.rooms))
-        loss: Loss | None = "latent-swap" if control == "swapped" else None
+        loss = _swapped(arm) if control == "swapped" else None
         subject = _Subject(GameMaster(model, tokenizer, world, memory=use), loss)
         subject.hidden = arm.hidden
         games = [
@@ -134,6 +134,11 @@ def _pairs(
         yield from zip(games, (*games[1:], games[0]), strict=True)
 
 
+def _swapped(arm: Arm) -> Loss:
+    """Of the memory that the arm has to itself."""
+    return "words-swap" if arm.words else "latent-swap"
+
+
 def _playing(seat: Seat) -> Callable[[], Player]:
     """Makes who plays at a seat, by the commands that all arms have learned."""
     return lambda: everyday(seat.player())
@@ -141,7 +146,7 @@ def _playing(seat: Seat) -> Callable[[], Player]:
 
 def used(arm: Arm, control: Control | None) -> MemoryUse:
     """What an arm takes along under a control."""
-    latent: Latent = "zeroed" if control == "zeroed" else "on"
+    latent: Latent = control if control == "zeroed" or control == "frozen" else "on"
     return MemoryUse(arm.words and control != "wiped", latent, arm.start)
 
 

@@ -14,12 +14,17 @@ TITLES = {
     "fresh": "From nothing",
     "trained": "From a trained master on: what goes on from one segment to the next",
 }
-CONTROLS = {"wiped": "words wiped", "zeroed": "latent zeroed", "swapped": "latent swapped"}
+CONTROLS = {
+    "wiped": "words wiped",
+    "zeroed": "latent zeroed",
+    "frozen": "latent frozen",
+    "swapped": "another game's",
+}
 _INK = {"first": "#8db8d8", "later": "#1f5a8a"}
 NAMES = {"first": f"turns 1 to {SEGMENT_TURNS}", "later": "later turns"}
 _SHORT = 0.1
 """A bar that has no room for its figure."""
-_MARKS = {"wiped": "x", "zeroed": "o", "swapped": "D"}
+_MARKS = {"wiped": "x", "zeroed": "o", "frozen": "s", "swapped": "D"}
 
 
 def grouped(results: Sequence[Result], family: str) -> dict[str, list[Result]]:

@@ -53,6 +53,7 @@ class Console:
         self.transcript = TranscriptFile()
         self.finished = False
         self._asked: Callable[[], Iterable[Said]] | None = None
+        self._unanswered = ""
         self._news: list[Said] = []
         self._told_elsewhere = False
 
@@ -139,11 +140,14 @@ class Console:
         if self.finished:
             return ()
         asked, self._asked = self._asked, None
+        unanswered, self._unanswered = self._unanswered, ""
         if asked is not None:
             if command.lower() in ("y", "yes"):
                 return asked()
             if command.lower() in ("n", "no", ""):
-                return note("The game goes on.")
+                return note(unanswered or "The game goes on.")
+            if unanswered:
+                self._news += note(unanswered)
         meta = read_meta(command)
         if meta is not None:
             if inform := INFORMING.get(meta.verb):
@@ -172,6 +176,7 @@ class Console:
         name = name or self._named.name or self._named.usual
         if question := self._named.question(name):
             self._asked = lambda: self._try_save(name)
+            self._unanswered = f'[Not saved: "{name}" is as it was.]'
             return note(question)
         return self._named.save(name)
 

@@ -6,6 +6,7 @@ command (a slip, a question, what IT means); no files and no terminal.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from adventure.world.parts import World
 
 UNDO_TURNS = 200
+TYPED = 100
+"""Commands that a save keeps as they were typed, for the arrow keys."""
 UNDO_BYTES = 512 << 20  # states of a large network: fewer turns rather than more memory
 
 
@@ -93,6 +96,7 @@ class Course:
         self.past: list[Moment] = []
         self.shortened = False
         self.transcript = Transcript()
+        self.typed = deque[str](maxlen=TYPED)
         self.noun = self.person = self.last = ""
         self._slip: phrases.Slip | None = None
         self._question: Rejection | None = None
@@ -113,19 +117,18 @@ class Course:
 
     def game(self) -> Game:
         """Everything that is needed to go on from here."""
-        past = tuple(self.past)
-        return Game(self.moment(), past, self.transcript, self.seed, self.sampler, self.hints)
+        now, past, kept = self.moment(), tuple(self.past), self.known.kept
+        return Game(now, past, tuple(self.typed), self.seed, self.sampler, self.hints, kept)
 
     def resume(self, game: Game) -> None:
         """Go on with `game`, which belongs to this world and this master."""
-        self.seed, self.past, self.transcript = game.seed, list(game.past), game.transcript
+        self.seed, self.past, self.typed = game.seed, list(game.past), deque(game.typed, TYPED)
+        self.transcript = Transcript(game.now.turns)
         self.shortened = game.shortened
         self.hints = max(self.hints, game.hints)  # what has been read can't be forgotten
         self.use_sampler(game.sampler)
         self._return_to(game.now)
-        hints = self.world.hints[: self.hints]
-        self.known.read(*hints, *(turn.reply for turn in self.transcript))
-        self.known.follow(self.opening.records, (turn.records for turn in self.transcript))
+        self.known.add(game.known)
 
     def go_on_in(
         self, world: World, master: GameMaster, opening: Position, position: Position

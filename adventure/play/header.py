@@ -13,7 +13,7 @@ from typing import Any
 
 from adventure.errors import SaveError
 
-MAGIC, FORMAT = "adventure-save", 1
+MAGIC, FORMAT = "adventure-save", 2
 _KINDS = {
     "room": str,
     "turns": int,

@@ -7,12 +7,14 @@ Knows a world, texts and records; no game.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from adventure.play import phrases, readings
 from adventure.play.readings import Records
 from adventure.world.parts import World
-from adventure.world.prompt import parse_record
+
+KINDS = ("names", "seen", "rooms", "lit")
+"""What a `Known` has sets of."""
 
 
 class Known:
@@ -43,16 +45,16 @@ class Known:
         if not readings.too_dark(self._world, records):
             self.lit.add(room)
 
-    def follow(self, records: Records, turns: Iterable[Iterable[str]]) -> None:
-        """Look round in every turn of a game: these were its records at first, and its turns'
-        hidden lines."""
-        now = dict(records)
-        self.look_round(now)
-        for lines in turns:
-            for record in map(parse_record, lines):
-                if record and record[0] in now:
-                    now[record[0]] = record[1]
-            self.look_round(now)
+    @property
+    def kept(self) -> dict[str, list[str]]:
+        """All of it, for a save."""
+        return {kind: sorted(getattr(self, kind)) for kind in KINDS}
+
+    def add(self, kept: Mapping[str, Iterable[str]]) -> None:
+        """Know this, too, as far as the world has it; kept: of each of KINDS what `kept` gave."""
+        for kind in KINDS:
+            getattr(self, kind).update(kept[kind])
+        self.go_on_in(self._world)
 
     def go_on_in(self, world: World) -> None:
         """The world was edited: its names are others."""

@@ -44,7 +44,7 @@ def begin(
     """
     if load:
         console.restore(load)
-        screen.remember(turn.typed for turn in console.session.transcript)
+        screen.remember(console.session.typed)
         return console.going_on(f'[Restored "{load}": turn {console.session.turns}.]')
     left = console.saves.left_off() if go_on or (screen.interactive and not new) else None
     if left is None:
@@ -57,7 +57,7 @@ def begin(
         if go_on:
             raise
         return console.introduction(str(error))
-    screen.remember(turn.typed for turn in console.session.transcript)
+    screen.remember(console.session.typed)
     return console.going_on(f"[Going on where you left off: turn {console.session.turns}.]")
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-
-from adventure.play.transcript import Transcript
 
 if TYPE_CHECKING:
     from adventure.master.gamemaster import Position
@@ -29,13 +27,15 @@ class Moment:
 
 @dataclass(frozen=True)
 class Game:
-    """All there is to a game, as a value: what a save holds. hints: how many have been given;
-    shortened: whether some of its past can't be had again to the bit on this machine."""
+    """All there is to a game, as a value: what a save holds. typed: the latest commands, as they
+    were typed; hints: how many have been given; known: what `Known.kept` gives; shortened: whether
+    some of its past can't be had again to the bit on this machine."""
 
     now: Moment
     past: tuple[Moment, ...]
-    transcript: Transcript
+    typed: Sequence[str]
     seed: int
     sampler: Mapping[str, Any]
-    hints: int = 0
+    hints: int
+    known: Mapping[str, Sequence[str]]
     shortened: bool = False

@@ -2,8 +2,9 @@
 
 Header: magic, format, what the save belongs to with a summary for lists, a sha256 over everything.
 Tensors: the present position's own parts; of each that UNDO goes back to the same, or the tokens
-that lead to it; states of the randomness, the transcript in packed blocks, and `game`, packed JSON
-that says which is which. Nothing is believed before it is checked.
+that lead to it; states of the randomness, and `game`, packed JSON that says which is which, what
+was typed last and what the player knows. So its size doesn't grow with the game. Nothing is
+believed before it is checked.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from adventure.play.header import (
     damaged,
     read_about,
 )
+from adventure.play.known import KINDS
 from adventure.play.moments import Game, Moment
 from adventure.play.proof import digest, fingerprint, prove
-from adventure.play.transcript import Transcript, inflate
 from engine.sampler import make_sampler
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def pack_game(
                 "last": moment.last,
             }
         )
-    transcript = [shelf.put(_to_tensor(block)) for block in game.transcript.blocks()]
-    body = {"moments": moments, "transcript": transcript, "hints": game.hints}
+    body = {"moments": moments, "typed": game.typed, "hints": game.hints, "known": game.known}
     shelf.put(_to_tensor(zlib.compress(json.dumps(body).encode(), 6)), "game")
     about = About(
         identity,
@@ -132,7 +132,7 @@ def unpack_game(data: bytes, session: Session, identity: Identity, name: str) ->
 
 
 def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> Game:
-    body = json.loads(inflate(_to_bytes(tensors["game"]), _BODY_LIMIT))
+    body = json.loads(_inflate(_to_bytes(tensors["game"])))
     pattern, _ = session.master.position_to_file_parts(session.opening)
     moments, shortened = list[Moment](), False
     told_paths = [tensors[told["path"]] for told in body["moments"] if "path" in told]
@@ -162,13 +162,31 @@ def _rebuild(tensors: Mapping[str, Tensor], session: Session, about: About) -> G
         )
     make_sampler(**about.sampler)  # so do these two where they are out of range
     torch.Generator().manual_seed(about.seed)
-    transcript = Transcript.from_blocks([_to_bytes(tensors[key]) for key in body["transcript"]])
-    if moments[0].turns != len(transcript) or any(m.turns > len(transcript) for m in moments):
-        raise ValueError(f"{len(transcript)} turns in the transcript of another game")
-    hints = int(body["hints"])
+    turns = [moment.turns for moment in moments]
+    if not 0 <= min(turns) <= max(turns) <= turns[0] == about.turns:
+        raise ValueError(f"{turns} turns, wanted none after {about.turns}")
     return Game(
-        moments[0], tuple(moments[1:]), transcript, about.seed, about.sampler, hints, shortened
+        moments[0],
+        tuple(moments[1:]),
+        [str(line) for line in body["typed"]],
+        about.seed,
+        about.sampler,
+        int(body["hints"]),
+        {kind: [*map(str, body["known"][kind])] for kind in KINDS},
+        shortened,
     )
+
+
+def _inflate(data: bytes) -> bytes:
+    """The inverse of zlib.compress. Raises ValueError for other data, and beyond _BODY_LIMIT."""
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(data, _BODY_LIMIT)
+    except zlib.error as error:
+        raise ValueError(f"can't be unpacked: {error}") from error
+    if not unpacker.eof:
+        raise ValueError(f"unpacks to more than {_BODY_LIMIT} bytes, or ends early")
+    return text
 
 
 def _check_parts(parts: Mapping[str, Tensor], pattern: Mapping[str, Tensor]) -> None:

@@ -205,6 +205,7 @@ class Session(Course):
         refused = readings.refused(command.line, turn.records, *records)
         if before is not None:
             self._remember(before)
+        self.typed.append(typed)
         self.transcript.append(PlayedTurn(typed, command.line, turn.reply, tuple(turn.records)))
         self.position, self.settled = turn.position, False
         self._note_nouns(command)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
@@ -23,8 +21,6 @@ _UNFINISHED = re.compile(
 _CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-BLOCK = 128  # turns in a sealed block of a saved transcript
-_BLOCK_LIMIT = 1 << 26  # bytes that one block may unpack to
 
 
 def clean(text: str) -> str:
@@ -81,20 +77,19 @@ class PlayedTurn:
 
 
 class Transcript:
-    """The turns played, oldest first; can be cut (undo) and packed into small blocks (saves).
+    """The turns played since a game was begun or restored, oldest first, and how many there were
+    before them; can be cut (undo)."""
 
-    Blocks that are full are packed once, so that a save after ten thousand turns costs no more
-    packing than one after ten.
-    """
-
-    def __init__(self, turns: Iterable[PlayedTurn] = ()) -> None:
-        self._turns = list(turns)
-        self._sealed: list[bytes] = []
+    def __init__(self, before: int = 0) -> None:
+        self._before = before
+        self._turns: list[PlayedTurn] = []
 
     def __len__(self) -> int:
-        return len(self._turns)
+        """All turns of the game."""
+        return self._before + len(self._turns)
 
     def __iter__(self) -> Iterator[PlayedTurn]:
+        """Those since it was begun or restored."""
         return iter(self._turns)
 
     @property
@@ -105,45 +100,9 @@ class Transcript:
         self._turns.append(turn)
 
     def cut(self, length: int) -> None:
-        """Forget all turns after the first `length`."""
-        del self._turns[length:]
-        del self._sealed[length // BLOCK :]
-
-    def blocks(self) -> list[bytes]:
-        """The turns as packed blocks; `from_blocks` is the inverse."""
-        while (len(self._sealed) + 1) * BLOCK <= len(self._turns):
-            start = len(self._sealed) * BLOCK
-            self._sealed.append(_pack(self._turns[start : start + BLOCK]))
-        rest = self._turns[len(self._sealed) * BLOCK :]
-        return [*self._sealed, _pack(rest)] if rest else list(self._sealed)
-
-    @staticmethod
-    def from_blocks(blocks: Sequence[bytes]) -> Transcript:
-        """Raises ValueError where a block isn't one."""
-        return Transcript(turn for block in blocks for turn in _unpack(block))
-
-
-def _pack(turns: Sequence[PlayedTurn]) -> bytes:
-    return zlib.compress(json.dumps([astuple(turn) for turn in turns]).encode(), 6)
-
-
-def _unpack(block: bytes) -> list[PlayedTurn]:
-    return [
-        PlayedTurn(str(typed), str(line), str(reply), tuple(str(r) for r in records))
-        for typed, line, reply, records in json.loads(inflate(block, _BLOCK_LIMIT))
-    ]
-
-
-def inflate(data: bytes, limit: int) -> bytes:
-    """The inverse of zlib.compress. Raises ValueError for other data, and beyond `limit` bytes."""
-    unpacker = zlib.decompressobj()
-    try:
-        text = unpacker.decompress(data, limit)
-    except zlib.error as error:
-        raise ValueError(f"can't be unpacked: {error}") from error
-    if not unpacker.eof:
-        raise ValueError(f"unpacks to more than {limit} bytes, or ends early")
-    return text
+        """Forget all turns after the first `length` of the game."""
+        del self._turns[max(0, length - self._before) :]
+        self._before = min(self._before, length)
 
 
 class TranscriptFile:

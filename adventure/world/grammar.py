@@ -293,4 +293,7 @@ def _no_verb(words: list[str], lexicon: Lexicon, near: Collection[str]) -> Rejec
     noun = lexicon.resolve(words, near)
     if isinstance(noun, str):
         return Rejection(f"What do you want to do with {the(noun)}?", f"{{}} {noun}")
+    for length in range(len(words) - 1, 0, -1):
+        if (said := " ".join(words[:length])) in COMMAND_WORDS:
+            return Rejection(f'I understood that only as far as "{said}".')
     return lexicon.unknown_verb(words[0])

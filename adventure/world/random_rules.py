@@ -8,6 +8,7 @@ from adventure.world.parts import DIRECTIONS, OPPOSITE
 from adventure.world.random_parts import MANY, Parts, Table
 from adventure.world.random_prose import Prose
 from adventure.world.random_quests import Quests
+from adventure.world.random_tasks import Tasks
 from adventure.world.verbs import ALOUD, ANSWERED, SHORT, VERBS
 from adventure.world.words import COMMON
 
@@ -17,6 +18,8 @@ _OFTEN = (
     "take take drop examine examine open close on off eat drink wear read search talk touch"
 ).split()
 
+_TASKS = 0.1
+"""The share of worlds with tasks."""
 
 _NO_VERBS = frozenset(
     (
@@ -61,6 +64,8 @@ class Rules:
                 clock["say"] = self.prose.text()
         self.table |= {"clocks": self.clocks, "rules": rules}
         self.table["deeds"] = self._listed()
+        if rng.random() < _TASKS:
+            Tasks(self).add(rng.choice((1, 2, 3, 4, 6, 8)))
 
     def add_clock(self, running: bool) -> Table:
         """One more clock, whose effects are drawn when all clocks are known."""
