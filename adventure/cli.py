@@ -168,15 +168,15 @@ def list_all_saves(args: argparse.Namespace) -> int:
     """One line a saved game, the latest first."""
     from adventure.play.saves import prove_saves
 
-    found, broken = prove_saves(saves_folder())
+    found, others = prove_saves(saves_folder())
     if not found:
         print(f"There are no saved games in {saves_folder()} yet.")
     for saved in found:
         about = saved.about
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.time))
         print(f"{saved.name:<28} {when}  {about.identity.title}: {about.room}, turn {about.turns}")
-    for path in broken:
-        print(f"{path} is damaged: put a copy in its place, or delete it.")
+    for path, why in others.items():
+        print(f"{path} {why}")
     return 0
 
 

@@ -236,6 +236,9 @@ def test_a_save_of_a_later_format_is_refused(
     saves.save("mine", new_session())
     monkeypatch.undo()
     assert "save format 3" in refused(saves, path)
+    sound, others = prove_saves(path.parent, saves.identity)
+    why = "was written by another version of the program, which can read it."
+    assert (sound, others) == ([], {path: why})
 
 
 FAULTS = "shape missing nan dtype turns generator sampler seed known"
@@ -518,7 +521,7 @@ def test_the_list_passes_over_what_is_not_a_save(saved: tuple[Saves, Path]) -> N
     (path.parent / "junk.save").write_bytes(b"junk")
     (path.parent / "folder.save").mkdir()
     (found,) = list_saves(path.parent)
-    assert prove_saves(path.parent) == ([found], [])
+    assert prove_saves(path.parent) == ([found], {})
     about = found.about
     assert (found.name, about.room, about.turns) == ("mine", "Garden", 4)
     assert about.identity == saves.identity

@@ -70,6 +70,10 @@ class DamagedSave(SaveError):
     """A file that was a save once."""
 
 
+class OtherFormat(SaveError):
+    """A save that another version of the program wrote."""
+
+
 def damaged(name: str) -> DamagedSave:
     """What is said of a save that was one once."""
     return DamagedSave(f'The save "{name}" is damaged and can\'t be restored; restore another one.')
@@ -88,7 +92,7 @@ def read_header(data: bytes, name: str) -> dict[str, str]:
     if not isinstance(header, dict) or header.get("magic") != MAGIC:
         raise stranger
     if header.get("format") != str(FORMAT):
-        raise SaveError(
+        raise OtherFormat(
             f'"{name}" has save format {header.get("format")}, and this version reads format '
             f"{FORMAT}; play it with the version that wrote it."
         )

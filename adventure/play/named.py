@@ -55,10 +55,10 @@ class Named:
         return [place, *note(f'[Restored "{name}": turn {self.session.turns}.]')]
 
     def listed(self) -> list[Said]:
-        """The saves of this world, and what is damaged."""
-        sound, broken = prove_saves(self.saves.folder, self.saves.identity)
+        """The saves of this world, and why others can't be restored."""
+        sound, others = prove_saves(self.saves.folder, self.saves.identity)
         lines = [f"{saved.name}: {saved.about.room}, turn {saved.about.turns}" for saved in sound]
         said = note("\n".join(lines) or "There are no saves of this world yet.")
-        for path in broken:
-            said += note(f'"{path}" is damaged: put a copy in its place, or delete it.')
+        for path, why in others.items():
+            said += note(f'"{path}" {why}')
         return said

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adventure.errors import SaveError
-from adventure.play.header import About, DamagedSave, Identity, header_length, read_about
+from adventure.play.header import (
+    About,
+    DamagedSave,
+    Identity,
+    OtherFormat,
+    header_length,
+    read_about,
+)
 from adventure.play.hold import Hold, take_hold
 from adventure.play.proof import prove
 from adventure.play.wholefile import is_odd, read_file, reading, stat_of, write_file
@@ -66,20 +73,24 @@ def list_saves(folder: Path) -> list[SavedGame]:
     return sorted(found, key=lambda saved: (-saved.about.time, saved.name))
 
 
-def prove_saves(folder: Path, whose: Identity | None = None) -> tuple[list[SavedGame], list[Path]]:
-    """The saves that can be restored, the latest first, and those that are damaged; reads them all.
+def prove_saves(
+    folder: Path, whose: Identity | None = None
+) -> tuple[list[SavedGame], dict[Path, str]]:
+    """The saves that can be restored, the latest first, and why others can't; reads them all.
 
     whose: leave out what says that it belongs to another world or master.
     """
-    sound, broken = [], []
+    sound, others = [], dict[Path, str]()
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         with contextlib.suppress(SaveError):  # other files may lie there
             try:
                 if whose in (None, read_saved(path).about.identity):
                     sound.append(SavedGame(path, prove(read_file(path), path.name)))
             except DamagedSave:
-                broken.append(path)
-    return sorted(sound, key=lambda saved: (-saved.about.time, saved.name)), broken
+                others[path] = "is damaged: put a copy in its place, or delete it."
+            except OtherFormat:
+                others[path] = "was written by another version of the program, which can read it."
+    return sorted(sound, key=lambda saved: (-saved.about.time, saved.name)), others
 
 
 def find_save(folder: Path, name: str) -> Path:
