@@ -304,7 +304,7 @@ def test_mistakes_on_the_command_line(
         (["--longest", "5"], "--longest is 5; it must be at least 100."),
         (
             ["--rooms", "5", "3"],
-            "--rooms is 5 3; it must be two numbers from 2 to 40, the least .*",
+            "--rooms is 5 3; it must be two numbers from 1 to 40, the least .*",
         ),
         (["--no-records", "--chain", "2"], "--no-records has no segments for --chain; leave .*"),
         (

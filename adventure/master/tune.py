@@ -44,8 +44,8 @@ from engine.copyhints import HintConfig
 from engine.tokenizer import Tokenizer, open_tokenizer
 
 LONGEST = 1600  # tokens of a segment, usually
-SIZES = ((3, 4), (4, 6), (6, 9), (8, 12), (12, 20), (20, MOST_ROOMS))
-WEIGHTS = (21.5, 21.5, 21.5, 21.5, 10, 4)
+SIZES = ((1, 2), (3, 4), (4, 6), (6, 9), (8, 12), (12, 20), (20, MOST_ROOMS))
+WEIGHTS = (6, 20, 20, 20, 20, 10, 4)
 """Room counts, and how many in a hundred worlds have them."""
 AHEAD = 8  # batches made before they are needed, at least
 VALIDATION_SEED = 999_983  # of worlds that no run trains on

@@ -52,10 +52,10 @@ def _check_corpus(args: argparse.Namespace) -> None:
         raise TrainError("--steps and --tokens both say where a run ends; leave out one of them.")
     if args.longest and args.longest < SHORTEST:
         raise TrainError(f"--longest is {args.longest}; it must be at least {SHORTEST}.")
-    if args.rooms and not 2 <= args.rooms[0] <= args.rooms[1] <= MOST_ROOMS:
+    if args.rooms and not 1 <= args.rooms[0] <= args.rooms[1] <= MOST_ROOMS:
         least, most = args.rooms
         raise TrainError(
-            f"--rooms is {least} {most}; it must be two numbers from 2 to {MOST_ROOMS}, the "
+            f"--rooms is {least} {most}; it must be two numbers from 1 to {MOST_ROOMS}, the "
             "least first."
         )
     if not args.records and args.chain:

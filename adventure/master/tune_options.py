@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--segments", type=int, default=plan.segments, help=f"of play in each world {shown}")
     longest = "tokens of such a segment, at most (default: 1600)"
     add("--longest", type=int, default=plan.longest, metavar="N", help=longest)
-    rooms = "of each random world (default: 3 to 40, few of them many)"
+    rooms = "of each random world (default: 1 to 40, few of them many)"
     add("--rooms", type=int, nargs=2, default=[], metavar=("LEAST", "MOST"), help=rooms)
     records = "an ablation: turns without hidden lines, games from their beginning, no memory"
     add("--no-records", dest="records", action="store_false", help=records)

@@ -112,7 +112,7 @@ class Quests:
         taken = [*room["exits"], *self.rules.doors_of(room["name"])]
         free = [d for d in DIRECTIONS[:10] if d not in taken] or ["down"]
         way = self.rng.choice(free if self.rng.random() < 0.75 else [*room["exits"]] or free)
-        to = self.rng.choice([name for name in self.rooms if name != room["name"]])
+        to = self.rng.choice([name for name in self.rooms if name != room["name"]] or self.rooms)
         rule = self._step(do, [], [f"{room['name']} {way} leads to {to}"])
         if self.rng.random() < 0.3:
             rule["then"] = (*rule["then"], f"you go to {to}")
