@@ -171,4 +171,6 @@ class RecordThreads:
     def _flag(self, names: Mapping[int, tuple[int, ...]]) -> int:
         """RECORD's code inside a value."""
         item = self.item()
-        return next((code for channel, code in _FLAGS if item and names.get(channel) == item), 4)
+        # A clock may be called as somebody is: what the command does to them is nothing to it.
+        flags = _FLAGS[:2] if self.clocks else _FLAGS
+        return next((code for channel, code in flags if item and names.get(channel) == item), 4)
