@@ -164,7 +164,7 @@ def test_what_was_moved_out_of_sight_is_not_given_away() -> None:
     assert ask(game, "lamp") == "The lamp is somewhere that you haven't been."
     assert ask(game, "ring") == "The gold ring is somewhere that you haven't looked."
     assert ask(game, "brass key") == "The brass key is somewhere that you haven't looked."
-    assert ask(game, "apple") == "The apple is gone."
+    assert ask(game, "apple") == "The apple is nowhere to be found."
     assert ask(game, "hat") == "You are wearing the hat."
 
 

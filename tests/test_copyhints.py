@@ -627,6 +627,13 @@ def test_a_clock_that_a_rule_sets_is_put_into_the_list_with_its_turns() -> None:
     assert TO not in hints_after(stopped + "Clocks:"), "it isn't listed"
 
 
+def test_a_clock_that_is_called_as_somebody_is_stays_in_the_list() -> None:
+    """People who walk about have clocks of their names."""
+    text = f"{PACK}Clocks: Marta 3, frost 2.\nHall holds: Marta, frost.\n<|do|> ask<|of|> Marta\n"
+    assert hints_after(text + "Clocks:")[RECORD] == ("Marta", 4)
+    assert hints_after(text + "Hall holds:")[RECORD] == ("Marta", 5), "whoever is asked may go"
+
+
 def test_a_way_that_a_rule_makes_adds_its_direction_to_the_exits() -> None:
     text = block("so<|of|> Far Cellar east<|of|> leads<|of|> Hall")
     assert hints_after(text)[TO] == ("Hall", 1)

@@ -225,8 +225,11 @@ def test_another_save_is_replaced_only_after_asking(tmp_path: Path) -> None:
     asked = 'There is a save "cottage" already (Shed, turn 1). Replace it?\n'
     assert tell(console, "save") == asked
     assert tell(console, "no") == '[Not saved: "cottage" is as it was.]\n'
-    assert tell(console, "save", "wait").endswith('[Not saved: "cottage" is as it was.]\n')
-    assert tell(console, "look", "save") == asked
+    kept = '[Not saved: "cottage" is as it was.]\n'
+    assert tell(console, "save", "look").startswith(f"{kept}Garden\n")
+    assert tell(console, "save", "save") == kept + asked
+    assert tell(console, "save. look").endswith(kept), "asked and dropped on one line"
+    assert tell(console, "save") == asked
     assert tell(console, "y") == '[Saved as "cottage".]\n'
     assert tell(console, "look", "save") == '[Saved as "cottage".]\n'  # our own by now
     assert console.saves.load("cottage", console.session).now.turns == 3

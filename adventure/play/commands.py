@@ -15,6 +15,7 @@ from adventure.play.informing import INFORMING
 from adventure.play.keeping import Keeping
 from adventure.play.meta import META_VERBS, read_meta
 from adventure.play.named import Named
+from adventure.play.phrases import commands_of
 from adventure.play.screen import PlainScreen
 from adventure.play.transcript import Said, TranscriptFile, clean, note
 from adventure.world.grammar import COMMAND_WORDS, LONGEST
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from adventure.play.session import Session
 
 QUIT_QUESTION = "Are you sure you want to quit?"
+_YES = ("y", "yes")
+_ANSWERS = (*_YES, "n", "no", "")
 WON, LOST = "The game is won.", "The game is lost."
 GAME_OVER = "The game is over: you can RESTART, RESTORE a saved game, UNDO the last turn, or QUIT."
 ELSEWHERE = "This world is being played elsewhere too; what you play here is kept apart from that."
@@ -124,6 +127,9 @@ class Console:
         if len(text) > LONGEST:
             yield from note(f"That is {len(text)} characters long; please say it in {LONGEST}.")
             return
+        if self._unanswered and commands_of(text)[0].lower() not in _ANSWERS:
+            yield from note(self._unanswered)
+            self._asked, self._unanswered = None, ""
         was_over = self.session.over
         meta = read_meta(text)
         if meta and meta.argument:
@@ -142,11 +148,11 @@ class Console:
         asked, self._asked = self._asked, None
         unanswered, self._unanswered = self._unanswered, ""
         if asked is not None:
-            if command.lower() in ("y", "yes"):
+            if command.lower() in _YES:
                 return asked()
-            if command.lower() in ("n", "no", ""):
+            if command.lower() in _ANSWERS:
                 return note(unanswered or "The game goes on.")
-            if unanswered:
+            if unanswered:  # on the line that the question was asked on
                 self._news += note(unanswered)
         meta = read_meta(command)
         if meta is not None:

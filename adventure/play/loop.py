@@ -46,9 +46,10 @@ def begin(
         console.restore(load)
         screen.remember(console.session.typed)
         return console.going_on(f'[Restored "{load}": turn {console.session.turns}.]')
-    left = console.saves.left_off() if go_on or (screen.interactive and not new) else None
+    asked = screen.interactive and not new
+    left = console.saves.left_off() if go_on or asked else None
     if left is None:
-        return console.introduction(_missing(console) if go_on else "")
+        return console.introduction(_missing(console, go_on) if go_on or asked else "")
     if not go_on and not _wanted(left, screen):
         return console.introduction()
     try:
@@ -61,11 +62,12 @@ def begin(
     return console.going_on(f"[Going on where you left off: turn {console.session.turns}.]")
 
 
-def _missing(console: Console) -> str:
-    """Why a new game begins where one was to be gone on with."""
+def _missing(console: Console, wanted: bool) -> str:
+    """Why a new game begins, where one was to be gone on with or might have been."""
     other = console.saves.left_behind()
     if other is None:
-        return "There is no game of this world to go on with, so this is a new one."
+        wanting = "There is no game of this world to go on with, so this is a new one."
+        return wanting if wanted else ""
     return (
         f'The game that you left, "{other.name}", is of another version of this world or of the '
         "game master and can't go on, so this is a new one."

@@ -43,11 +43,11 @@ HELP = tuple(
         ),
         (
             "The program",
-            """SAVE and RESTORE, each with a name if you like; SAVES lists them. UNDO takes a turn
-            back, several in a row if need be. RESTART; QUIT. HINT gives a hint, HINTS those that
-            you have had. ABOUT tells of this world. TRANSCRIPT ON with the name of a file writes
-            the game down, TRANSCRIPT OFF stops. RECORDS ON shows what the game master notes down to
-            itself. VERSION.""",
+            """SAVE and RESTORE, each with a name or with the one used last; SAVES lists them. UNDO
+            takes a turn back, several in a row if need be. RESTART; QUIT. HINT gives a hint, HINTS
+            those that you have had. ABOUT tells of this world. TRANSCRIPT ON with the name of a
+            file writes the game down, TRANSCRIPT OFF stops. RECORDS ON shows what the game master
+            notes down to itself. VERSION.""",
         ),
         (
             "The game master's memory",

@@ -94,7 +94,7 @@ class Teller:
         if place == WORN:
             return f"You are wearing {the(name)}."
         if place == NOWHERE:
-            return f"{self._is(name)} gone."
+            return f"{self._is(name)} nowhere to be found."
         if not isinstance(holder, Thing | Person):
             return f"{self._is(name)} {self._in(self._room_of([place]))}."
         if holder.name not in self.known.seen:
