@@ -244,6 +244,16 @@ def test_a_trained_arm_learns_from_games_that_carry_what_it_says(
     )
 
 
+def test_whoever_forgets_is_right_as_long_as_nothing_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measure = ablation_judge.Measure(worlds=3, turns=36)
+    assert 0.2 < ablation_judge.forgetful(measure) < 0.9
+    monkeypatch.setattr(ablation_judge, "everyday", lambda _: lambda *_: "look")
+    assert ablation_judge.forgetful(measure) == 1
+    assert ablation_judge.forgetful(ablation_judge.Measure(worlds=1, turns=12)) == 0
+
+
 def test_controls_take_away_what_they_name() -> None:
     used = ablation_judge.used
     assert used(BY_NAME["words"], None).words and not used(BY_NAME["words"], "wiped").words

@@ -8,6 +8,7 @@ of a first segment are counted apart: only after it does a game need what was ca
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,11 @@ from adventure.master.simple import everyday, simple_world
 from adventure.master.subjects import Loss, NetworkSubject, RefereeDraft
 from adventure.master.tune import VALIDATED, VALIDATION_SEED
 from adventure.master.validation import validate
+from adventure.referee import rules
 from adventure.referee.players import Player
+from adventure.referee.rules import start
 from adventure.world.generate import random_world
+from adventure.world.parts import World
 from adventure.world.prompt import command_text
 from engine.draft import write_drafted
 from engine.rwkv.network import Network
@@ -119,19 +123,43 @@ def _pairs(
     report: Report,
 ) -> Iterator[tuple[Game, Game]]:
     """Every game, with another one of its world."""
-    seats = argparse.Namespace(games=GAMES * measure.worlds, turns=measure.turns, seed=0)
-    seats.player, seats.walk = "all", None
     use = used(arm, control)
-    for place in range(measure.worlds):
-        world = simple_world(random_world(EVAL_SEED + place, True, measure.rooms))
+    for world, seats in _seated(measure):
         loss = _swapped(arm) if control == "swapped" else None
         subject = _Subject(GameMaster(model, tokenizer, world, memory=use), loss)
         subject.hidden = arm.hidden
         games = [
             Game(subject, report, _playing(seat), seat.seed, seat.turns, endings=False)
-            for seat in seats_of(seats, "", [], place, measure.worlds)
+            for seat in seats
         ]
         yield from zip(games, (*games[1:], games[0]), strict=True)
+
+
+def _seated(measure: Measure) -> Iterator[tuple[World, list[Seat]]]:
+    """Every world, and who plays in it."""
+    args = argparse.Namespace(games=GAMES * measure.worlds, turns=measure.turns, seed=0)
+    args.player, args.walk = "all", None
+    for place in range(measure.worlds):
+        world = simple_world(random_world(EVAL_SEED + place, True, measure.rooms))
+        yield world, [*seats_of(args, "", [], place, measure.worlds)]
+
+
+def forgetful(measure: Measure) -> float:
+    """The share of later turns that are told rightly, by the rules, by who knows nothing at each
+    segment's start of what has changed: as much as an arm without any memory can reach."""
+    right = later = 0
+    for world, seats in _seated(measure):
+        for seat in seats:
+            player, rng = _playing(seat)(), random.Random(seat.seed)
+            truth = own = start(world)
+            for turn in range(seat.turns):
+                own = own if turn % SEGMENT_TURNS else start(world)
+                line = player(world, truth, rng)
+                true, told = rules.play(world, truth, line), rules.play(world, own, line)
+                later += turn >= SEGMENT_TURNS
+                right += turn >= SEGMENT_TURNS and true.reply == told.reply
+                truth, own = true.records, told.records
+    return right / max(1, later)
 
 
 def _swapped(arm: Arm) -> Loss:
