@@ -279,7 +279,7 @@ def corpus_tokenizer(vocab: int, worlds: int = 1500, seed: int = 1) -> Tokenizer
                 for templates in voice(name, *style, "").values():
                     yield "\n".join(marked(f" {t}") for t in templates)
         scripts = "if so say end usual here carried in is not becomes moves to leads go deed arrive"
-        yield f" {scripts} clock game light dark person" * 50
+        yield f" {scripts} clock game light dark person worn" * 50
         yield "\n At:\n Clocks: 0\n (lit)\n (worn)\n the new was leads holds exits you Deeds" * 300
         for word in stock:
             yield f" {word}" * 20 + f" {word.capitalize()}" * 6
