@@ -9,13 +9,17 @@ import argparse
 import contextlib
 import io
 import json
+import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from adventure.master import SHIPPED
 from adventure.play_command import DEFAULT_WORLD, identity_of, load_master
+
+if TYPE_CHECKING:
+    from adventure.world.parts import World
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +145,23 @@ def _bench_saves(name: str, turns: int) -> Callable[[], Sequence[object]]:
     world = load_world(find_world(name))
     master, weights, tokenizer = load_master(world, None)
     identity = identity_of(world, weights, tokenizer)
-    return lambda: bench(master, identity, turns)
+    return lambda: bench(master, identity, turns, unending(world))
+
+
+def unending(world: World) -> Callable[[Mapping[str, Sequence[str]]], str]:
+    """A player who doesn't end the game: records -> a canonical command."""
+    from adventure.referee.players import CuriousPlayer
+    from adventure.referee.rules import play
+
+    player, rng = CuriousPlayer(), random.Random(0)
+
+    def command(records: Mapping[str, Sequence[str]]) -> str:
+        known = {key: tuple(items) for key, items in records.items()}
+        while play(world, known, line := player(world, known, rng)).records["Game"][0] != "on":
+            pass
+        return line
+
+    return command
 
 
 def _bench_referee(worlds: int) -> Callable[[], object]:

@@ -38,6 +38,7 @@ from fakes import (
 from safetensors.torch import save as save_tensors
 from tiny import tiny_model
 
+from adventure.bench_command import unending
 from adventure.errors import SaveError
 from adventure.master.gamemaster import GameMaster
 from adventure.master.paths import LONGEST
@@ -284,7 +285,7 @@ def test_a_forged_save_with_a_right_hash_is_checked_too(
 
 def test_a_save_does_not_grow_with_the_game(capsys: pytest.CaptureFixture[str]) -> None:
     master: Any = FakeGameMaster(cottage())
-    rows = save_bench.bench(master, identity(cottage()), 1000)
+    rows = save_bench.bench(master, identity(cottage()), 1000, unending(cottage()))
     assert [row["turn"] for row in rows] == [10, 100, 300, 1000]
     assert abs(rows[3]["bytes"] / rows[1]["bytes"] - 1) < 0.05
     assert rows[0]["bytes"] <= rows[1]["bytes"], "fewer moments to go back to"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adventure.play.readings import Records
 from adventure.play.saves import Saves
 from adventure.play.session import Session
-from adventure.referee.players import CuriousPlayer
-from adventure.referee.rules import play
 
 if TYPE_CHECKING:
     from adventure.master.gamemaster import GameMaster
@@ -19,14 +18,15 @@ if TYPE_CHECKING:
 
 MARKS = (10, 100, 300, 1000, 3000, 10_000)
 Row = dict[str, int | float]
+Player = Callable[[Records], str]
+"""Records -> a canonical command that doesn't end the game."""
 
 
-def bench(master: GameMaster, identity: Identity, turns: int) -> list[Row]:
+def bench(master: GameMaster, identity: Identity, turns: int, player: Player) -> list[Row]:
     """Play so many turns and save at MARKS; prints and returns a row a save: its turn, bytes, how
     often as many as in the first, milliseconds to write it and to restore it in another session."""
     opening, rows = master.opening(), list[Row]()
     game, other = (Session(master.world, master, opening) for _ in range(2))
-    player, rng = CuriousPlayer(), random.Random("saves")
     print(
         f"{'turn':>7} {'bytes':>9} {'of the first':>13} {'ms to write':>12} {'ms to restore':>14}"
     )
@@ -34,7 +34,9 @@ def bench(master: GameMaster, identity: Identity, turns: int) -> list[Row]:
         saves = Saves(Path(folder), identity)
         for mark in [mark for mark in MARKS if mark <= turns] or [turns]:
             while game.turns < mark:
-                _step(game, player, rng)
+                line = player(game.position.records)
+                for _ in game.play(line.replace("|", " ")):  # what has two nouns isn't understood
+                    pass
             began = time.perf_counter()
             size = saves.save("game", game).stat().st_size
             written = time.perf_counter()
@@ -47,12 +49,3 @@ def bench(master: GameMaster, identity: Identity, turns: int) -> list[Row]:
             )
             print("{:7d} {:9,d} {:13.3f} {:12.0f} {:14.0f}".format(*rows[-1].values()), flush=True)
     return rows
-
-
-def _step(game: Session, player: CuriousPlayer, rng: random.Random) -> None:
-    """A command of the player's that the rules don't end the game by."""
-    line, records = "", game.position.records
-    while not line or play(game.world, records, line).records["Game"][0] != "on":
-        line = player(game.world, records, rng)
-    for _ in game.play(line.replace("|", " ")):  # what has two nouns isn't understood, nor played
-        pass
