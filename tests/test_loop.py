@@ -740,7 +740,8 @@ def test_sentences() -> None:
 
 PROMPT = b"\x1b[?2004h"  # bracketed paste is switched on while a line is read
 PLAYER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from fakes import new_console
